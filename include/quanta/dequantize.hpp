@@ -1,0 +1,172 @@
+// Blocks to numbers: bit for bit the equation of format.hpp at every level.
+#pragma once
+
+#include <ranges>
+#include <span>
+
+#include "quanta/format.hpp"
+#include "quanta/formats/super_block.hpp"
+#include "quanta/matrix_view.hpp"
+#include "quanta/simd/vocabulary.hpp"
+
+namespace quanta {
+namespace detail {
+
+template <class R>
+using element_of = std::remove_cvref_t<std::ranges::range_reference_t<R>>;
+template <class R>
+concept block_range = std::ranges::contiguous_range<R> && block_format<element_of<R>>;
+template <class R>
+concept number_range = std::ranges::contiguous_range<R> && plain_format<element_of<R>>;
+
+/// The factors of 16 runs: d (and -m) of the block that each run lies in, zero past the end.
+template <class Isa, class B>
+struct run_factors {
+  alignas(64) float scale[16], minimum[16];
+
+  [[gnu::always_inline]] run_factors(const B* row, std::size_t first_run, std::size_t count) {
+    if (count == 16 && B::runs == 1) {
+      const auto* p = reinterpret_cast<const std::uint8_t*>(row + first_run);
+      simd::store(scale, simd::load_halves<16, Isa>(p + offsetof_d(), sizeof(B)));
+      if constexpr (B::affine)
+        simd::store(minimum, simd::load_halves<16, Isa>(p + offsetof_d() + 2, sizeof(B)));
+    } else {
+      for (std::size_t i = 0; i < 16; ++i) {
+        scale[i] = i < count ? simd::widen_half<Isa>(row[(first_run + i) / B::runs].d) : 0.f;
+        if constexpr (B::affine)
+          minimum[i] = i < count ? simd::widen_half<Isa>(row[(first_run + i) / B::runs].m) : 0.f;
+      }
+    }
+    if constexpr (B::affine)
+      for (float& m : minimum)
+        m = -m;
+  }
+  static constexpr std::size_t offsetof_d() { return 0; } // every run format begins with d
+};
+
+/// Calls f(index, part, values) for each 16 values of a row, in order; part = index / 16 % 4 at compile time.
+template <class Isa, int FirstGroup, class B, class F>
+[[gnu::always_inline]] inline void decode_portion(const simd::code_bytes<Isa>& codes, const float* scales,
+                                                  const float* minima, std::size_t index, F&& f) {
+  simd::unroll<4>([&](auto part) __attribute__((always_inline)) {
+    using V = simd::vec<float, 16, Isa>;
+    constexpr std::size_t group = FirstGroup + 16 * part() / (B::group_size < 64 ? B::group_size : 64);
+    V x = simd::codes_to_floats<part(), B::code_offset, Isa>(codes) * simd::fill<V>(scales[group]);
+    if constexpr (B::affine)
+      x = x - simd::fill<V>(minima[group]);
+    f(index + 16 * part(), part, x);
+  });
+}
+
+template <class Isa, run_format B, class F>
+[[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
+  const std::size_t runs = blocks * B::runs;
+  for (std::size_t first = 0; first < runs; first += 16) {
+    const std::size_t count = runs - first < 16 ? runs - first : 16;
+    const run_factors<Isa, B> factors(row, first, count);
+    for (std::size_t i = 0; i < count; i += 2) {
+      const std::size_t a = first + i, b = a + (i + 1 < count ? 1 : 0);
+      const auto codes = B::template codes<Isa>(row[a / B::runs], a % B::runs, row[b / B::runs], b % B::runs);
+      simd::unroll<4>([&](auto part) __attribute__((always_inline)) {
+        using V = simd::vec<float, 16, Isa>;
+        if (part() >= 2 && a == b) // the last run of an odd number stands alone
+          return;
+        V x = simd::codes_to_floats<part(), B::code_offset, Isa>(codes) * simd::fill<V>(factors.scale[i + part() / 2]);
+        if constexpr (B::affine)
+          x = x - simd::fill<V>(factors.minimum[i + part() / 2]);
+        f(32 * a + 16 * part(), part, x);
+      });
+    }
+  }
+}
+
+/// d * s[g] and dmin * m[g] of a super-block as floats; both products are exact.
+template <class Isa, class B>
+struct group_factors {
+  alignas(64) float scale[16], minimum[16];
+
+  [[gnu::always_inline]] explicit group_factors(const B& block) {
+    using V = simd::vec<float, 16, Isa>;
+    const auto s = block.group_scales();
+    const V d = simd::fill<V>(simd::widen_half<Isa>(block.d));
+    simd::store(scale, simd::to_float(simd::load_bytes<16, Isa>(s.data())) * d);
+    if constexpr (B::affine) {
+      const auto m = block.group_minima();
+      const V dmin = simd::fill<V>(simd::widen_half<Isa>(block.dmin));
+      simd::store(minimum, simd::to_float(simd::load_bytes<16, Isa>(m.data())) * dmin);
+    }
+  }
+};
+template <class Isa>
+struct group_factors<Isa, q8_k> {
+  float scale[1];
+  static constexpr const float* minimum = nullptr;
+  [[gnu::always_inline]] explicit group_factors(const q8_k& block) : scale{block.d} {}
+};
+
+template <class Isa, super_format B, class F>
+[[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const group_factors<Isa, B> factors(row[b]);
+    simd::unroll<4>([&](auto portion) __attribute__((always_inline)) {
+      constexpr int first_group = static_cast<int>(64 * portion() / B::group_size);
+      decode_portion<Isa, first_group, B>(row[b].template codes<Isa, portion()>(), factors.scale, factors.minimum,
+                                          super_block_size * b + 64 * portion(), f);
+    });
+  }
+}
+
+/// Whole numbers of 16 by vectors, the rest one by one.
+template <class Isa, plain_format T, class F>
+[[gnu::always_inline]] inline std::size_t widen_row(const T* row, std::size_t count, F&& f) {
+  std::size_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    f(i, simd::load_floats<16, Isa>(row + i));
+  return i;
+}
+
+template <class Isa, block_format B, plain_format T>
+void dequantize_blocks(const B* row, std::size_t blocks, T* values) {
+  decode_row<Isa>(row, blocks, [&](std::size_t i, auto, const simd::vec<float, 16, Isa>& x)
+                                   __attribute__((always_inline)) { simd::store_floats(values + i, x); });
+}
+template <class Isa, plain_format S, plain_format T>
+void dequantize_blocks(const S* row, std::size_t count, T* values) {
+  const std::size_t done = widen_row<Isa>(row, count, [&](std::size_t i, const simd::vec<float, 16, Isa>& x)
+                                                          __attribute__((always_inline)) { simd::store_floats(values + i, x); });
+  for (std::size_t i = done; i < count; ++i)
+    values[i] = T(static_cast<float>(row[i]));
+}
+
+} // namespace detail
+
+/// Decodes blocks into numbers: `values` = one float, f16 or bf16 for each value of `row`. Bit-exact: float results equal
+/// `decode_value`, f16 and bf16 results are those rounded to nearest even. Rows of f16, bf16 and float are converted alike.
+/// Any part of a row may be decoded: pass a subspan of its blocks. Reads sizeof(B) / block_size bytes and writes
+/// sizeof(T) a value. Expects: values.size() == row.size() * block size.
+template <class Isa = isa::native, std::ranges::contiguous_range Row, detail::number_range Values>
+  requires row_format<detail::element_of<Row>>
+void dequantize(const Row& row, Values&& values) {
+  using B = detail::element_of<Row>;
+  QUANTA_EXPECTS(std::ranges::size(values) % block_size_of<B> == 0);
+  QUANTA_EXPECTS(std::ranges::size(values) / block_size_of<B> == std::ranges::size(row));
+  detail::dequantize_blocks<Isa>(std::ranges::data(row), std::ranges::size(row), std::ranges::data(values));
+}
+
+/// Decodes the rows that `indices` name, one after another (embedding lookup). Expects: every index < matrix.rows and
+/// values.size() == indices.size() * matrix.columns.
+template <class Isa = isa::native, row_format B, std::ranges::contiguous_range Indices, detail::number_range Values>
+  requires std::integral<detail::element_of<Indices>>
+void dequantize_rows(const matrix_view<B>& matrix, const Indices& indices, Values&& values) {
+  const std::size_t count = std::ranges::size(indices);
+  QUANTA_EXPECTS(matrix.columns == 0 || std::ranges::size(values) / matrix.columns == count);
+  QUANTA_EXPECTS(std::ranges::size(values) == count * matrix.columns);
+  auto* out = std::ranges::data(values);
+  for (const auto index : indices) {
+    const auto row = matrix.row(static_cast<std::size_t>(index));
+    detail::dequantize_blocks<Isa>(row.data(), row.size(), out);
+    out += matrix.columns;
+  }
+}
+
+} // namespace quanta

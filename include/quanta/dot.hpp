@@ -1,0 +1,181 @@
+// Dot products of a quantized row with a quantized or a float row, with the same bits at every level.
+//
+// The order of the float additions is part of the definition. Quantized activations, run formats (32 values a scale):
+// accumulators acc[2][8] start at 0; run b adds round(f * T[k]) to acc[b % 2][k], T[k] = the exact integer sum over the
+// quad k (values 4k .. 4k+3) of c * Y, f = round(d * dy); an affine run adds round(m * s) to offsets[b % 8]. Super-blocks:
+// T[k] = the exact integer sum over the values i with i / 4 % 8 = k of s[g] * c[i] * Y[i], f = round(d * dy); an affine
+// block then subtracts round(round(dmin * dy) * M[k]), M[k] = the exact sum of m[g] * Y over values 32k .. 32k+31. At the end
+// acc[0] + acc[1] (+ offsets), then lane k with k + 4, k + 2, k + 1. Products are rounded before they are added: never fused.
+#pragma once
+
+#include "quanta/dequantize.hpp"
+#include "quanta/formats/q8_0.hpp"
+#include "quanta/formats/q8_1.hpp"
+
+namespace quanta {
+namespace detail {
+
+template <class Isa>
+using floats16 = simd::vec<float, 16, Isa>;
+template <class Isa>
+using floats8 = simd::vec<float, 8, Isa>;
+
+/// The sums of quads of two runs, offset included.
+template <class Isa, class B, class A>
+[[gnu::always_inline]] inline simd::vec<std::int32_t, 16, Isa> run_quads(const B* row, const A* activations, std::size_t a,
+                                                                         std::size_t b) {
+  const auto codes = B::template codes<Isa>(row[a / B::runs], a % B::runs, row[b / B::runs], b % B::runs);
+  const auto y = A::template signed_codes<Isa>(activations[a], 0, activations[b], 0);
+  if constexpr (B::code_offset == 0)
+    return simd::quad_dot<Isa>(codes, y);
+  else
+    return simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
+}
+
+/// 16 runs, or the last `count` of a row, whose missing factors are zero and add nothing.
+template <class Isa, bool Whole, class B, class A>
+[[gnu::always_inline]] inline void dot_sixteen_runs(const B* row, const A* activations, std::size_t first,
+                                                    std::size_t count, floats16<Isa>& sums, floats8<Isa>& offsets) {
+  using F = floats16<Isa>;
+  const run_factors<Isa, B> weight(row, first, Whole ? 16 : count);
+  const run_factors<Isa, A> activation(activations, first, Whole ? 16 : count);
+  const F factors = simd::load<F>(weight.scale) * simd::load<F>(activation.scale);
+  simd::unroll<8>([&](auto pair) __attribute__((always_inline)) {
+    constexpr std::size_t i = 2 * pair();
+    if (!Whole && i >= count)
+      return;
+    const std::size_t a = first + i, b = Whole || i + 1 < count ? a + 1 : a;
+    const auto quads = simd::to_float(run_quads<Isa>(row, activations, a, b));
+    sums = sums + simd::unfused(simd::spread_pair<pair()>(factors) * quads);
+  });
+  if constexpr (B::affine) {
+    alignas(64) float s[16];
+    for (std::size_t i = 0; i < 16; ++i)
+      s[i] = i < (Whole ? 16 : count) ? simd::widen_half<Isa>(activations[first + i].s) : 0.f;
+    const F products = simd::unfused(simd::load<F>(weight.minimum) * simd::load<F>(s));
+    offsets = offsets - simd::low_half(products);
+    offsets = offsets - simd::high_half(products);
+  }
+}
+
+template <class Isa, run_format B, block_format A>
+[[gnu::always_inline]] inline float dot_blocks(const B* row, const A* activations, std::size_t blocks) {
+  static_assert(A::block_size == run_size);
+  auto sums = simd::fill<floats16<Isa>>(0.f);
+  auto offsets = simd::fill<floats8<Isa>>(0.f);
+  const std::size_t runs = blocks * B::runs;
+  std::size_t first = 0;
+  for (; first + 16 <= runs; first += 16)
+    dot_sixteen_runs<Isa, true>(row, activations, first, 16, sums, offsets);
+  if (first < runs)
+    dot_sixteen_runs<Isa, false>(row, activations, first, runs - first, sums, offsets);
+  floats8<Isa> total = simd::low_half(sums) + simd::high_half(sums);
+  if constexpr (B::affine)
+    total = total + offsets;
+  return simd::halving_sum(total);
+}
+
+/// The 16 sums of 16 activations each, as they are stored.
+template <class Isa>
+[[gnu::always_inline]] inline simd::vec<std::int16_t, 16, Isa> load_sums(const q8_k& y) {
+  return simd::load<simd::vec<std::int16_t, 16, Isa>>(reinterpret_cast<const std::int16_t*>(y.bsums.data()));
+}
+
+/// Adds one super-block to its set of accumulators.
+template <class Isa, class B>
+[[gnu::always_inline]] inline void dot_super_block(const B& w, const q8_k& y, floats8<Isa>& sums) {
+  using F = floats8<Isa>;
+  const auto s = w.group_scales();
+  const auto scales = simd::prepare_scales<Isa>(s.data());
+  auto quads = simd::fill<simd::vec<std::int32_t, 16, Isa>>(0);
+  simd::unroll<4>([&](auto portion) __attribute__((always_inline)) {
+    const auto products = simd::quad_dot<Isa>(w.template codes<Isa, portion()>(), y.template signed_codes<Isa, portion()>());
+    quads = simd::add_scaled<portion(), static_cast<int>(B::group_size), Isa>(quads, products, scales);
+  });
+  auto total = simd::low_half(quads) + simd::high_half(quads);
+  if constexpr (B::code_offset != 0) { // one sum of 16 activations for each of 16 groups
+    static_assert(B::group_size == 16 && (B::code_offset & (B::code_offset - 1)) == 0);
+    const auto below = simd::pair_dot<Isa>(simd::load_words<Isa>(s.data()), load_sums<Isa>(y));
+    total = total - simd::shift_left<std::countr_zero(static_cast<unsigned>(B::code_offset))>(below);
+  }
+  const float dy = y.d;
+  const F f = simd::fill<F>(simd::widen_half<Isa>(w.d) * dy);
+  sums = sums + simd::unfused(f * simd::to_float(total));
+  if constexpr (B::affine) {
+    const auto m = w.group_minima();
+    const auto minima = B::group_size == 16 ? simd::load_words<Isa>(m.data()) : simd::load_words_twice<Isa>(m.data());
+    const F g = simd::fill<F>(simd::widen_half<Isa>(w.dmin) * dy);
+    sums = sums - simd::unfused(g * simd::to_float(simd::pair_dot<Isa>(minima, load_sums<Isa>(y))));
+  }
+}
+
+template <class Isa, super_format B>
+[[gnu::always_inline]] inline float dot_blocks(const B* row, const q8_k* activations, std::size_t blocks) {
+  auto even = simd::fill<floats8<Isa>>(0.f), odd = even;
+  std::size_t b = 0;
+  for (; b + 2 <= blocks; b += 2) {
+    dot_super_block<Isa>(row[b], activations[b], even);
+    dot_super_block<Isa>(row[b + 1], activations[b + 1], odd);
+  }
+  if (b < blocks)
+    dot_super_block<Isa>(row[b], activations[b], even);
+  return simd::halving_sum(even + odd);
+}
+
+/// Exact weights times floats: 32 accumulators, value i into lane i % 32, products rounded, halving sum at the end.
+template <class Isa, block_format B, plain_format T>
+[[gnu::always_inline]] inline float dot_values(const B* row, const T* x, std::size_t blocks) {
+  floats16<Isa> sums[2] = {simd::fill<floats16<Isa>>(0.f), simd::fill<floats16<Isa>>(0.f)};
+  decode_row<Isa>(row, blocks, [&](std::size_t i, auto part, const floats16<Isa>& w) __attribute__((always_inline)) {
+    floats16<Isa>& sum = sums[part() % 2];
+    sum = sum + simd::unfused(w * simd::load_floats<16, Isa>(x + i));
+  });
+  return simd::halving_sum(sums[0] + sums[1]);
+}
+template <class Isa, plain_format S, plain_format T>
+[[gnu::always_inline]] inline float dot_values(const S* row, const T* x, std::size_t count) {
+  floats16<Isa> sums[2] = {simd::fill<floats16<Isa>>(0.f), simd::fill<floats16<Isa>>(0.f)};
+  const auto add = [&](std::size_t i, const floats16<Isa>& w, const floats16<Isa>& y) __attribute__((always_inline)) {
+    floats16<Isa>& sum = sums[i / 16 % 2];
+    sum = sum + simd::unfused(w * y);
+  };
+  std::size_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    add(i, simd::load_floats<16, Isa>(row + i), simd::load_floats<16, Isa>(x + i));
+  if (i < count) { // a sum is never -0, so that adding 0 * 0 for the missing values changes no bit
+    float w[16] = {}, y[16] = {};
+    for (std::size_t k = 0; i + k < count; ++k) {
+      w[k] = static_cast<float>(row[i + k]);
+      y[k] = static_cast<float>(x[i + k]);
+    }
+    add(i, simd::load<floats16<Isa>>(w), simd::load<floats16<Isa>>(y));
+  }
+  return simd::halving_sum(sums[0] + sums[1]);
+}
+
+} // namespace detail
+
+/// The dot product of a quantized row with activations quantized to the row's partner format. Integer parts are exact for
+/// every code and activation value; the float steps are in the order above, so all levels and compilers give equal bits.
+/// Relative error of the sum: at most (blocks + 8) * 2^-24 of the sum of the magnitudes. Reads each block once.
+/// Expects: as many values on both sides.
+template <class Isa = isa::native, detail::block_range Row, detail::block_range Activations>
+  requires std::same_as<typename detail::element_of<Row>::dot_partner, detail::element_of<Activations>>
+float dot(const Row& row, const Activations& activations) {
+  using B = detail::element_of<Row>;
+  using A = detail::element_of<Activations>;
+  QUANTA_EXPECTS(std::ranges::size(row) * B::block_size == std::ranges::size(activations) * A::block_size);
+  return detail::dot_blocks<Isa>(std::ranges::data(row), std::ranges::data(activations), std::ranges::size(row));
+}
+
+/// The dot product of the exact decoded weights with float, f16 or bf16 values; rows may be f16, bf16 or float too.
+/// Expects: values.size() == row.size() * block size.
+template <class Isa = isa::native, std::ranges::contiguous_range Row, detail::number_range Values>
+  requires row_format<detail::element_of<Row>>
+float dot(const Row& row, const Values& values) {
+  using B = detail::element_of<Row>;
+  QUANTA_EXPECTS(std::ranges::size(row) * block_size_of<B> == std::ranges::size(values));
+  return detail::dot_values<Isa>(std::ranges::data(row), std::ranges::data(values), std::ranges::size(row));
+}
+
+} // namespace quanta

@@ -1,0 +1,49 @@
+// int8_block: signed bytes with one scale for N values, x = d * q.
+//
+//   0  d     half
+//   2  qs    N signed bytes in order
+//
+// 8 + 16 / N bits a weight. Good: practically lossless weights, and the activation side of the 32-value formats. Bad: size.
+// An absolute maximum under 127 * 2^-25 gives d = 0: the block is lost; under 0.00775 d is a subnormal half and the gain
+// error grows.
+#pragma once
+
+#include <array>
+
+#include "quanta/format.hpp"
+#include "quanta/simd/vocabulary.hpp"
+
+namespace quanta {
+
+template <std::size_t N>
+struct int8_block {
+  static_assert(N > 0 && N % detail::run_size == 0);
+  static constexpr std::size_t block_size = N, group_size = N, runs = N / detail::run_size;
+  static constexpr bool affine = false, layout_is_runs = true;
+  static constexpr int code_offset = 128; // codes are seen as q + 128
+  static constexpr tensor_type type = N == 32 ? tensor_type::q8_0 : static_cast<tensor_type>(~0u);
+  static constexpr std::string_view name = N == 32 ? std::string_view{"q8_0"} : std::string_view{"int8"};
+  using dot_partner = int8_block<32>;
+
+  packed<f16> d;
+  std::array<std::int8_t, N> qs;
+
+  constexpr float scale(std::size_t) const { return static_cast<float>(d.get()); }
+  constexpr float minimum(std::size_t) const { return 0.f; }
+  constexpr int code(std::size_t i) const { return qs[i] + 128; }
+
+  template <class Isa>
+  [[gnu::always_inline]] static simd::code_bytes<Isa> codes(const int8_block& a, std::size_t run_a, const int8_block& b,
+                                                            std::size_t run_b) {
+    return signed_codes<Isa>(a, run_a, b, run_b) ^ simd::fill<simd::code_bytes<Isa>>(0x80);
+  }
+  /// The bytes as they are stored, for the signed side of a product.
+  template <class Isa>
+  [[gnu::always_inline]] static simd::code_bytes<Isa> signed_codes(const int8_block& a, std::size_t run_a,
+                                                                   const int8_block& b, std::size_t run_b) {
+    return simd::load_two_runs<Isa>(reinterpret_cast<const std::uint8_t*>(&a.qs[32 * run_a]),
+                                    reinterpret_cast<const std::uint8_t*>(&b.qs[32 * run_b]));
+  }
+};
+
+} // namespace quanta

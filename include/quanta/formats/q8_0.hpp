@@ -1,0 +1,11 @@
+// Q8_0: 8.5 bits a weight, x = d * q, 34 bytes for 32 weights: int8_block<32>.
+#pragma once
+
+#include "quanta/formats/int8_block.hpp"
+
+namespace quanta {
+
+using q8_0 = int8_block<32>;
+static_assert(sizeof(q8_0) == find_type(tensor_type::q8_0)->block_bytes);
+
+} // namespace quanta

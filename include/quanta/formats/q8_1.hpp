@@ -1,0 +1,43 @@
+// Q8_1: activations for the affine 32-value formats, x = d * q, 36 bytes for 32 values. Never in files.
+//
+//   0  d     half
+//   2  s     half: d * (sum of q), with the unrounded d; what the offset m of a q4_1 block is multiplied with
+//   4  qs    32 signed bytes in order
+//
+// 9 bits a value. s is infinite where the sum of 32 activations exceeds 65,504 in magnitude.
+#pragma once
+
+#include <array>
+
+#include "quanta/format.hpp"
+#include "quanta/simd/vocabulary.hpp"
+
+namespace quanta {
+
+struct q8_1 {
+  static constexpr std::size_t block_size = 32, group_size = 32, runs = 1;
+  static constexpr bool affine = false, layout_is_runs = true;
+  static constexpr int code_offset = 128;
+  static constexpr tensor_type type = tensor_type::q8_1;
+  static constexpr std::string_view name = "q8_1";
+
+  packed<f16> d, s;
+  std::array<std::int8_t, 32> qs;
+
+  constexpr float scale(std::size_t) const { return static_cast<float>(d.get()); }
+  constexpr float minimum(std::size_t) const { return 0.f; }
+  constexpr int code(std::size_t i) const { return qs[i] + 128; }
+
+  template <class Isa>
+  [[gnu::always_inline]] static simd::code_bytes<Isa> codes(const q8_1& a, std::size_t, const q8_1& b, std::size_t) {
+    return signed_codes<Isa>(a, 0, b, 0) ^ simd::fill<simd::code_bytes<Isa>>(0x80);
+  }
+  template <class Isa>
+  [[gnu::always_inline]] static simd::code_bytes<Isa> signed_codes(const q8_1& a, std::size_t, const q8_1& b, std::size_t) {
+    return simd::load_two_runs<Isa>(reinterpret_cast<const std::uint8_t*>(a.qs.data()),
+                                    reinterpret_cast<const std::uint8_t*>(b.qs.data()));
+  }
+};
+static_assert(sizeof(q8_1) == find_type(tensor_type::q8_1)->block_bytes);
+
+} // namespace quanta

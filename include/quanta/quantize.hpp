@@ -1,0 +1,101 @@
+// Numbers to blocks: with search::reference the bytes of the reference implementation, on every level and compiler.
+#pragma once
+
+#include "quanta/dequantize.hpp"
+#include "quanta/encode/affine_super_blocks.hpp"
+#include "quanta/encode/runs.hpp"
+#include "quanta/encode/symmetric_super_blocks.hpp"
+
+namespace quanta {
+
+/// How scales and codes are chosen.
+enum class search : std::uint8_t {
+  reference, ///< byte for byte what the reference implementation of the formats writes
+};
+
+struct quantize_options {
+  /// What an error in each column counts: finite, not negative, one value a column (an importance matrix' row), or empty.
+  /// Formats whose reference encoder ignores importance ignore it here.
+  std::span<const float> importance = {};
+  quanta::search search = quanta::search::reference;
+};
+
+namespace detail {
+
+/// Rows are encoded in stretches of this many values, so that f16 and bf16 rows need a small buffer only.
+inline constexpr std::size_t stretch = encode::blocks_together * super_block_size;
+
+template <class B>
+inline constexpr bool row_dependent = false; // weights of the search depend on the mean square of the whole row
+template <int Bits, std::size_t N, linear_kind Kind>
+inline constexpr bool row_dependent<linear_block<Bits, N, Kind>> = true;
+
+template <class Isa, block_format B>
+inline void encode_stretch(const float* x, std::size_t blocks, B* out, const float* importance, float mean_square) {
+  if constexpr (std::same_as<B, q8_k>) {
+    encode::encode_activations<Isa>(x, blocks, out);
+  } else if constexpr (super_format<B>) {
+    encode::encode_super_blocks<Isa>(x, blocks, out, importance);
+  } else {
+    if constexpr (row_dependent<B>)
+      if (importance)
+        return encode::encode_runs<Isa>(x, blocks, out, importance, mean_square);
+    encode::encode_runs<Isa>(x, blocks, out);
+  }
+}
+
+/// Calls f(first, count, floats) for each stretch of a row.
+template <class Isa, plain_format T, class F>
+[[gnu::always_inline]] inline void for_each_stretch(const T* x, std::size_t count, F&& f) {
+  [[maybe_unused]] alignas(64) float buffer[std::same_as<T, float> ? 1 : stretch];
+  for (std::size_t first = 0; first < count; first += stretch) {
+    const std::size_t n = count - first < stretch ? count - first : stretch;
+    if constexpr (std::same_as<T, float>) {
+      f(first, n, x + first);
+    } else {
+      dequantize_blocks<Isa>(x + first, n, buffer);
+      f(first, n, static_cast<const float*>(buffer));
+    }
+  }
+}
+
+template <class Isa, plain_format T, block_format B>
+void quantize_row(const T* x, std::size_t count, B* out, const float* importance) {
+  static_assert(stretch % B::block_size == 0, "a stretch of a row is whole blocks");
+  float mean_square = 0.f;
+  if (row_dependent<B> && importance) {
+    for_each_stretch<Isa>(x, count, [&](std::size_t, std::size_t n, const float* v) {
+      for (std::size_t i = 0; i < n; ++i) // in index order, as the reference adds
+        mean_square += simd::native<isa::portable>::unfused(v[i] * v[i]);
+    });
+    mean_square /= static_cast<float>(count);
+  }
+  for_each_stretch<Isa>(x, count, [&](std::size_t first, std::size_t n, const float* v) {
+    encode_stretch<Isa>(v, n / B::block_size, out + first / B::block_size, importance ? importance + first : nullptr,
+                        mean_square);
+  });
+}
+template <class Isa, plain_format S, plain_format T>
+void quantize_row(const S* x, std::size_t count, T* out, const float*) {
+  dequantize_blocks<Isa>(x, count, out);
+}
+
+} // namespace detail
+
+/// Encodes one row of numbers (float, f16 or bf16) into blocks, or converts it to f16, bf16 or float. One call is one row:
+/// formats that weigh errors by the mean square of the row (q4_0, q4_1, q5_0 with importance) see all of it.
+/// Reads 4 (or 2) bytes and writes sizeof(B) / block_size a value; no heap, at most 64 KiB of stack.
+/// Expects: weights.size() == row.size() * block size; importance empty or as long as weights. The values must be finite:
+/// others give some valid blocks, the same at every level for the closed forms only.
+template <class Isa = isa::native, detail::number_range Weights, std::ranges::contiguous_range Row>
+  requires row_format<detail::element_of<Row>>
+void quantize(const Weights& weights, Row&& row, const quantize_options& options = {}) {
+  using B = detail::element_of<Row>;
+  QUANTA_EXPECTS(std::ranges::size(weights) % block_size_of<B> == 0);
+  QUANTA_EXPECTS(std::ranges::size(weights) / block_size_of<B> == std::ranges::size(row));
+  QUANTA_EXPECTS(options.importance.empty() || options.importance.size() == std::ranges::size(weights));
+  detail::quantize_row<Isa>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row),
+                            options.importance.empty() ? nullptr : options.importance.data());
+}
+
+} // namespace quanta

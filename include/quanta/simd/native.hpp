@@ -1,0 +1,53 @@
+// The only place that asks the compiler which instruction set it compiles for, and the CPU which one it has.
+#pragma once
+
+#include "quanta/isa.hpp"
+
+#if defined(__FAST_MATH__) && !defined(QUANTA_ALLOW_FAST_MATH)
+  #error "quanta promises exact bytes, which -ffast-math breaks: compile this file without it"
+#endif
+
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+  #define QUANTA_X86 1
+  #include <cpuid.h>
+#else
+  #define QUANTA_X86 0
+#endif
+
+namespace quanta::isa {
+
+/// The highest level that the flags of this translation unit allow; the default of every operation.
+#if QUANTA_X86 && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && \
+    defined(__AVX512VNNI__) && defined(__F16C__)
+using native = avx512;
+#elif QUANTA_X86 && defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+using native = avx2;
+#elif QUANTA_X86 && defined(__SSE4_2__) && defined(__SSSE3__)
+using native = x86_64_v2;
+#else
+using native = portable;
+#endif
+
+/// Whether kernels of this level can be compiled in this translation unit.
+template <class Level>
+inline constexpr bool compiled = Level::value <= native::value;
+
+/// The highest level that the CPU under this program has (asked anew at each call; keep the answer).
+inline level best() noexcept {
+#if QUANTA_X86
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1u << 29)) != 0; // no name for it in older compilers
+  __builtin_cpu_init();
+  const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt");
+  const bool v3 = v2 && f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+  return v4 ? level::avx512 : v3 ? level::avx2 : v2 ? level::x86_64_v2 : level::portable;
+#else
+  return level::portable;
+#endif
+}
+
+} // namespace quanta::isa

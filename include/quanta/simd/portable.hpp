@@ -1,0 +1,239 @@
+// The vocabulary in standard C++: what each word means, value by value.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "quanta/bytes.hpp"
+#include "quanta/float16.hpp"
+#include "quanta/simd/vec.hpp"
+
+namespace quanta::simd {
+
+/// How a level says each word of the vocabulary, on vectors that are one register (one array for the portable level).
+template <class Isa>
+struct native;
+
+template <>
+struct native<isa::portable> {
+  using level = isa::portable;
+  template <std::size_t N>
+  using floats = vec<float, N, level>;
+  template <std::size_t N>
+  using ints = vec<std::int32_t, N, level>;
+  using codes = vec<std::uint8_t, 64, level>;
+
+  [[gnu::always_inline]] static float unfused(float product) {
+#if defined(__GNUC__) || defined(__clang__)
+  #if QUANTA_X86
+    asm("" : "+x"(product));
+  #elif defined(__aarch64__)
+    asm("" : "+w"(product));
+  #else
+    asm("" : "+m"(product));
+  #endif
+#endif
+    return product;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static floats<N> unfused(floats<N> a) {
+    for (float& e : a.v)
+      e = unfused(e);
+    return a;
+  }
+  /// 1.5 * 2^23 has a unit of 1 up to 2^24, so the addition itself rounds to an integer. The argument is behind a barrier
+  /// because a product in it could be contracted with the addition.
+  [[gnu::always_inline]] static float round_even(float x) {
+    const float shifted = unfused(x) + 12582912.f;
+    return unfused(shifted) - 12582912.f;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static floats<N> round_even(floats<N> a) {
+    for (float& e : a.v)
+      e = round_even(e);
+    return a;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static ints<N> truncate(const floats<N>& a) {
+    ints<N> r;
+    for (std::size_t i = 0; i < N; ++i)
+      r.v[i] = a.v[i] >= -2147483648.f && a.v[i] < 2147483648.f ? static_cast<std::int32_t>(a.v[i])
+                                                               : std::numeric_limits<std::int32_t>::min();
+    return r;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static floats<N> to_float(const ints<N>& a) {
+    floats<N> r;
+    for (std::size_t i = 0; i < N; ++i)
+      r.v[i] = static_cast<float>(a.v[i]);
+    return r;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static floats<N> copy_sign(float m, floats<N> a) {
+    for (float& e : a.v)
+      e = std::copysign(m, e);
+    return a;
+  }
+  template <class V, class T>
+  [[gnu::always_inline]] static V load_floats(const T* p) {
+    V r;
+    for (std::size_t i = 0; i < lanes<V>; ++i)
+      r.v[i] = static_cast<float>(p[i]);
+    return r;
+  }
+  template <class T, std::size_t N>
+  [[gnu::always_inline]] static void store_floats(T* p, const floats<N>& a) {
+    for (std::size_t i = 0; i < N; ++i)
+      p[i] = T(a.v[i]);
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static floats<N> load_halves(const std::uint8_t* p, std::size_t stride) {
+    floats<N> r;
+    for (std::size_t i = 0; i < N; ++i) {
+      packed<f16> h;
+      std::memcpy(&h, p + i * stride, 2);
+      r.v[i] = static_cast<float>(h.get());
+    }
+    return r;
+  }
+  [[gnu::always_inline]] static float widen_half(f16 h) { return static_cast<float>(h); }
+  [[gnu::always_inline]] static f16 narrow_to_half(float x) { return f16(x); }
+  template <int Which, class T, std::size_t N>
+  [[gnu::always_inline]] static vec<T, N / 2, level> half_of(const vec<T, N, level>& a) {
+    return load<vec<T, N / 2, level>>(a.v + Which * N / 2);
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static floats<N> row_maxima(const floats<N> (&rows)[N]) {
+    floats<N> r;
+    for (std::size_t p = 0; p < N; ++p) {
+      r.v[p] = rows[p].v[0];
+      for (float e : rows[p].v)
+        r.v[p] = e > r.v[p] ? e : r.v[p];
+    }
+    return r;
+  }
+
+  template <int Low, int High, std::uint8_t Mask>
+  [[gnu::always_inline]] static codes unpack_two_planes(const std::uint8_t* p) {
+    codes r;
+    for (std::size_t l = 0; l < 32; ++l) {
+      r.v[l] = static_cast<std::uint8_t>(p[l] >> Low & Mask);
+      r.v[32 + l] = static_cast<std::uint8_t>(p[l] >> High & Mask);
+    }
+    return r;
+  }
+  template <int Shift, std::uint8_t Mask>
+  [[gnu::always_inline]] static codes unpack_plane(const std::uint8_t* p) {
+    codes r;
+    for (std::size_t l = 0; l < 64; ++l)
+      r.v[l] = static_cast<std::uint8_t>(p[l] >> Shift & Mask);
+    return r;
+  }
+  [[gnu::always_inline]] static codes unpack_nibbles(const std::uint8_t* a, const std::uint8_t* b) {
+    codes r;
+    for (std::size_t l = 0; l < 16; ++l) {
+      r.v[l] = a[l] & 15;
+      r.v[16 + l] = static_cast<std::uint8_t>(a[l] >> 4);
+      r.v[32 + l] = b[l] & 15;
+      r.v[48 + l] = static_cast<std::uint8_t>(b[l] >> 4);
+    }
+    return r;
+  }
+  [[gnu::always_inline]] static codes unpack_crumbs(const std::uint8_t* a, const std::uint8_t* b) {
+    codes r;
+    for (std::size_t i = 0; i < 64; ++i)
+      r.v[i] = (i < 32 ? a : b)[i % 8] >> 2 * (i % 32 / 8) & 3;
+    return r;
+  }
+  template <std::uint8_t Value>
+  [[gnu::always_inline]] static codes expand_bits(std::uint32_t a, std::uint32_t b) {
+    codes r;
+    for (std::size_t i = 0; i < 64; ++i)
+      r.v[i] = ((i < 32 ? a : b) >> i % 32 & 1u) ? Value : std::uint8_t{0};
+    return r;
+  }
+  [[gnu::always_inline]] static codes load_two_runs(const std::uint8_t* a, const std::uint8_t* b) {
+    codes r;
+    std::memcpy(r.v, a, 32);
+    std::memcpy(r.v + 32, b, 32);
+    return r;
+  }
+  template <int Count, std::size_t N>
+  [[gnu::always_inline]] static vec<std::uint8_t, N, level> scale_bytes(vec<std::uint8_t, N, level> a) {
+    for (std::uint8_t& e : a.v)
+      e = static_cast<std::uint8_t>(e << Count);
+    return a;
+  }
+  template <int Part, int Offset>
+  [[gnu::always_inline]] static floats<16> codes_to_floats(const codes& c) {
+    floats<16> r;
+    for (std::size_t i = 0; i < 16; ++i)
+      r.v[i] = static_cast<float>(c.v[16 * Part + i] - Offset);
+    return r;
+  }
+  template <class V, class Byte>
+  [[gnu::always_inline]] static V load_bytes(const Byte* p) {
+    V r;
+    for (std::size_t i = 0; i < lanes<V>; ++i)
+      r.v[i] = p[i];
+    return r;
+  }
+  template <class Byte, std::size_t N>
+  [[gnu::always_inline]] static void store_bytes(Byte* p, const ints<N>& a) {
+    for (std::size_t i = 0; i < N; ++i)
+      p[i] = static_cast<Byte>(a.v[i]);
+  }
+
+  template <int Offset>
+  [[gnu::always_inline]] static ints<16> centred_quad_dot(const codes& u, const codes& s) {
+    ints<16> r;
+    for (std::size_t k = 0; k < 16; ++k) {
+      r.v[k] = 0;
+      for (std::size_t i = 4 * k; i < 4 * k + 4; ++i)
+        r.v[k] += (u.v[i] - Offset) * static_cast<std::int8_t>(s.v[i]);
+    }
+    return r;
+  }
+  [[gnu::always_inline]] static ints<16> quad_dot(const codes& u, const codes& s) { return centred_quad_dot<0>(u, s); }
+  [[gnu::always_inline]] static void prepare_scales(const std::int8_t* scales, std::int32_t* words) {
+    for (std::size_t i = 0; i < 16; ++i)
+      words[i] = scales[i];
+  }
+  template <int Portion, int Group>
+  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const std::int32_t* scales) {
+    for (std::size_t k = 0; k < 16; ++k)
+      sums.v[k] += quads.v[k] * scales[(64 * Portion + 4 * k) / Group];
+    return sums;
+  }
+  [[gnu::always_inline]] static ints<8> pair_dot(const vec<std::int16_t, 16, level>& a,
+                                                 const vec<std::int16_t, 16, level>& b) {
+    ints<8> r;
+    for (std::size_t k = 0; k < 8; ++k)
+      r.v[k] = a.v[2 * k] * b.v[2 * k] + a.v[2 * k + 1] * b.v[2 * k + 1];
+    return r;
+  }
+  template <class Byte>
+  [[gnu::always_inline]] static vec<std::int16_t, 16, level> load_words(const Byte* p) {
+    vec<std::int16_t, 16, level> r;
+    for (std::size_t i = 0; i < 16; ++i)
+      r.v[i] = p[i];
+    return r;
+  }
+  [[gnu::always_inline]] static vec<std::int16_t, 16, level> load_words_twice(const std::int8_t* p) {
+    vec<std::int16_t, 16, level> r;
+    for (std::size_t i = 0; i < 16; ++i)
+      r.v[i] = p[i / 2];
+    return r;
+  }
+  template <int Pair>
+  [[gnu::always_inline]] static floats<16> spread_pair(const floats<16>& factors) {
+    floats<16> r;
+    for (std::size_t i = 0; i < 16; ++i)
+      r.v[i] = factors.v[2 * Pair + i / 8];
+    return r;
+  }
+};
+
+} // namespace quanta::simd

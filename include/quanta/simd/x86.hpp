@@ -1,0 +1,29 @@
+// The vocabulary on x86: 128-bit words, then 256-bit, then 512-bit ones, each adding to what is below it.
+#pragma once
+
+#if defined(__SSE4_2__)
+  #include "quanta/simd/x86_128.hpp"
+#endif
+#if defined(__AVX2__)
+  #include "quanta/simd/x86_256.hpp"
+#endif
+#if defined(__AVX512VNNI__)
+  #include "quanta/simd/x86_512.hpp"
+#endif
+
+namespace quanta::simd {
+
+#if defined(__SSE4_2__)
+template <>
+struct native<isa::x86_64_v2> : detail::x86_128<isa::x86_64_v2> {};
+#endif
+#if defined(__AVX2__)
+template <>
+struct native<isa::avx2> : detail::x86_256<isa::avx2> {};
+#endif
+#if defined(__AVX512VNNI__)
+template <>
+struct native<isa::avx512> : detail::x86_512<isa::avx512> {};
+#endif
+
+} // namespace quanta::simd

@@ -1,0 +1,261 @@
+// 256-bit words: AVX2, FMA, F16C.
+#pragma once
+
+#include "quanta/simd/x86_128.hpp"
+
+namespace quanta::simd::detail {
+
+template <class Isa>
+struct x86_256 : x86_128<Isa> {
+  using base = x86_128<Isa>;
+  template <std::size_t N>
+  using floats = vec<float, N, Isa>;
+  template <std::size_t N>
+  using ints = vec<std::int32_t, N, Isa>;
+  using codes = vec<std::uint8_t, 64, Isa>;
+  using floats8 = vec<float, 8, Isa, shape::single>;
+  using ints8 = vec<std::int32_t, 8, Isa, shape::single>;
+  using bytes32 = vec<std::uint8_t, 32, Isa, shape::single>;
+  using words16 = vec<std::int16_t, 16, Isa, shape::single>;
+  using typename base::bytes16;
+  using typename base::floats4;
+  using typename base::ints4;
+
+  using base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_maxima, base::to_float,
+      base::truncate, base::unfused, base::load_register;
+
+  [[gnu::always_inline]] static floats8 unfused(floats8 a) {
+    __m256 r = a.v;
+#if defined(__AVX512VL__)
+    asm("" : "+v"(r));
+#else
+    asm("" : "+x"(r));
+#endif
+    return {r};
+  }
+  [[gnu::always_inline]] static floats8 round_even(const floats8& a) {
+    return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
+  [[gnu::always_inline]] static ints8 truncate(const floats8& a) { return {_mm256_cvttps_epi32(a.v)}; }
+  [[gnu::always_inline]] static floats8 to_float(const ints8& a) { return {_mm256_cvtepi32_ps(a.v)}; }
+  [[gnu::always_inline]] static floats8 copy_sign(float m, const floats8& a) {
+    return {_mm256_or_ps(_mm256_and_ps(a.v, _mm256_set1_ps(-0.f)), _mm256_set1_ps(m))};
+  }
+
+  template <class V, class T>
+  [[gnu::always_inline]] static V load_floats(const T* p) {
+    if constexpr (lanes<V> == 4) {
+      return base::template load_floats<V>(p);
+    } else if constexpr (std::is_same_v<T, f16>) {
+      return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+    } else {
+      const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16))};
+    }
+  }
+  /// The instruction keeps a NaN's payload; the library's halves are sign | 0x7E00 at every level.
+  template <class T>
+  [[gnu::always_inline]] static void store_floats(T* p, const floats8& a) {
+    if constexpr (std::is_same_v<T, f16>) {
+      const __m256i canonical = _mm256_castps_si256(_mm256_or_ps(
+          _mm256_and_ps(a.v, _mm256_set1_ps(-0.f)), _mm256_castsi256_ps(_mm256_set1_epi32(0x7FC00000))));
+      const __m256 x = _mm256_blendv_ps(a.v, _mm256_castsi256_ps(canonical), _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+    } else {
+      float t[8];
+      a.v.store_unaligned(t);
+      for (int i = 0; i < 8; ++i)
+        p[i] = T(t[i]);
+    }
+  }
+  /// Four halves are shifted together in a general register, so that no 16-bit store is read back by a wider load.
+  [[gnu::always_inline]] static long long collect_four(const std::uint8_t* p, std::size_t stride) {
+    std::uint64_t four = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+      std::uint16_t h;
+      std::memcpy(&h, p + i * stride, 2);
+      four |= static_cast<std::uint64_t>(h) << (16 * i);
+    }
+    return static_cast<long long>(four);
+  }
+  [[gnu::always_inline]] static floats8 load_eight_halves(const std::uint8_t* p, std::size_t stride) {
+    return {_mm256_cvtph_ps(_mm_set_epi64x(collect_four(p + 4 * stride, stride), collect_four(p, stride)))};
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static floats<N> load_halves(const std::uint8_t* p, std::size_t stride) {
+    static_assert(N == 16);
+    floats<N> r;
+    r.low = load_eight_halves(p, stride);
+    r.high = load_eight_halves(p + 8 * stride, stride);
+    return r;
+  }
+  [[gnu::always_inline]] static float widen_half(f16 h) { return _cvtsh_ss(h.bits); }
+  [[gnu::always_inline]] static f16 narrow_to_half(float x) {
+    const __m128i h = _mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT);
+    return x == x ? f16::from_bits(static_cast<std::uint16_t>(_mm_cvtsi128_si32(h))) : f16(x);
+  }
+  template <int Which, class T, std::size_t N>
+  [[gnu::always_inline]] static vec<T, N / 2, Isa> half_of(const vec<T, N, Isa>& a) {
+    if constexpr (N * sizeof(T) == 32 && std::is_same_v<T, float>)
+      return {_mm256_extractf128_ps(a.v, Which)};
+    else if constexpr (N * sizeof(T) == 32)
+      return {_mm256_extracti128_si256(a.v, Which)};
+    else
+      return base::template half_of<Which>(a);
+  }
+  /// A tree of halvings: each step joins two rows and keeps the larger of their halves.
+  [[gnu::always_inline]] static floats8 row_maxima(const floats8 (&rows)[8]) {
+    __m256 pairs[4], quads[2];
+    for (int i = 0; i < 4; ++i) // lanes: row i (4 values), row i + 4 (4 values)
+      pairs[i] = _mm256_max_ps(_mm256_permute2f128_ps(rows[i].v, rows[i + 4].v, 0x20),
+                               _mm256_permute2f128_ps(rows[i].v, rows[i + 4].v, 0x31));
+    for (int i = 0; i < 2; ++i)
+      quads[i] = _mm256_max_ps(_mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44),
+                               _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xEE)); // i, i+2 | i+4, i+6
+    const __m256 r = _mm256_max_ps(_mm256_shuffle_ps(quads[0], quads[1], 0x88), _mm256_shuffle_ps(quads[0], quads[1], 0xDD));
+    return {_mm256_permute_ps(r, 0xD8)}; // 0, 2, 1, 3 in each half to natural order
+  }
+
+  [[gnu::always_inline]] static __m256i load_wide(const std::uint8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  template <int Shift, std::uint8_t Mask>
+  [[gnu::always_inline]] static bytes32 shift_and(__m256i a) {
+    return {_mm256_and_si256(_mm256_srli_epi16(a, Shift), _mm256_set1_epi8(static_cast<char>(Mask)))};
+  }
+  [[gnu::always_inline]] static codes join(bytes32 a, bytes32 b) {
+    codes r;
+    r.low = a, r.high = b;
+    return r;
+  }
+  template <int Low, int High, std::uint8_t Mask>
+  [[gnu::always_inline]] static codes unpack_two_planes(const std::uint8_t* p) {
+    const __m256i a = load_wide(p);
+    return join(shift_and<Low, Mask>(a), shift_and<High, Mask>(a));
+  }
+  template <int Shift, std::uint8_t Mask>
+  [[gnu::always_inline]] static codes unpack_plane(const std::uint8_t* p) {
+    return join(shift_and<Shift, Mask>(load_wide(p)), shift_and<Shift, Mask>(load_wide(p + 32)));
+  }
+  [[gnu::always_inline]] static bytes32 unpack_nibble_run(const std::uint8_t* p) {
+    const __m256i both = _mm256_broadcastsi128_si256(load_register(p));
+    const __m256i shifted = _mm256_srlv_epi32(both, _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4));
+    return {_mm256_and_si256(shifted, _mm256_set1_epi8(15))};
+  }
+  [[gnu::always_inline]] static codes unpack_nibbles(const std::uint8_t* a, const std::uint8_t* b) {
+    return join(unpack_nibble_run(a), unpack_nibble_run(b));
+  }
+  [[gnu::always_inline]] static __m256i unpack_crumb_run(const std::uint8_t* p) {
+    const __m256i four = _mm256_broadcastq_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_and_si256(_mm256_srlv_epi64(four, _mm256_setr_epi64x(0, 2, 4, 6)), _mm256_set1_epi8(3));
+  }
+  [[gnu::always_inline]] static codes unpack_crumbs(const std::uint8_t* a, const std::uint8_t* b) {
+    return join({unpack_crumb_run(a)}, {unpack_crumb_run(b)});
+  }
+  template <std::uint8_t Value>
+  [[gnu::always_inline]] static bytes32 expand_word(std::uint32_t word) {
+    const __m256i spread = _mm256_shuffle_epi8(
+        _mm256_set1_epi32(static_cast<int>(word)),
+        _mm256_setr_epi64x(0, 0x0101010101010101ll, 0x0202020202020202ll, 0x0303030303030303ll));
+    const __m256i select = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201ull));
+    const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, select), select);
+    return {_mm256_and_si256(set, _mm256_set1_epi8(static_cast<char>(Value)))};
+  }
+  template <std::uint8_t Value>
+  [[gnu::always_inline]] static codes expand_bits(std::uint32_t a, std::uint32_t b) {
+    return join(expand_word<Value>(a), expand_word<Value>(b));
+  }
+  [[gnu::always_inline]] static codes load_two_runs(const std::uint8_t* a, const std::uint8_t* b) {
+    return join({load_wide(a)}, {load_wide(b)});
+  }
+  template <int Count>
+  [[gnu::always_inline]] static bytes32 scale_bytes(const bytes32& a) {
+    return {_mm256_slli_epi16(a.v, Count)};
+  }
+  template <int Part, int Offset>
+  [[gnu::always_inline]] static floats<16> codes_to_floats(const codes& c) {
+    const __m256i half = Part < 2 ? c.low.v : c.high.v;
+    const __m128i part = _mm_sub_epi8(_mm256_extracti128_si256(half, Part % 2), _mm_set1_epi8(static_cast<char>(Offset)));
+    floats<16> r;
+    r.low.v = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(part));
+    r.high.v = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(part, part)));
+    return r;
+  }
+  template <class V, class Byte>
+  [[gnu::always_inline]] static V load_bytes(const Byte* p) {
+    if constexpr (lanes<V> == 4) {
+      return base::template load_bytes<V>(p);
+    } else {
+      const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+      return {std::is_signed_v<Byte> ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b)};
+    }
+  }
+  template <class Byte, std::size_t N>
+    requires(N % 16 == 0)
+  [[gnu::always_inline]] static void store_bytes(Byte* p, const ints<N>& a) {
+    if constexpr (N > 32) {
+      store_bytes(p, a.low);
+      store_bytes(p + N / 2, a.high);
+    } else if constexpr (N == 32) {
+      const __m256i low = _mm256_packs_epi32(a.low.low.v, a.low.high.v), high = _mm256_packs_epi32(a.high.low.v, a.high.high.v);
+      const __m256i bytes = std::is_signed_v<Byte> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                          _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+    } else {
+      const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.low.v, a.high.v), 0xD8);
+      _mm_storeu_si128(
+          reinterpret_cast<__m128i*>(p),
+          base::template narrow_words<Byte>(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+    }
+  }
+
+  [[gnu::always_inline]] static ints8 quad_dot(const bytes32& u, const bytes32& s) {
+    return {_mm256_madd_epi16(_mm256_maddubs_epi16(u.v, s.v), _mm256_set1_epi16(1))};
+  }
+  template <int Offset>
+  [[gnu::always_inline]] static ints8 centred_quad_dot(const bytes32& u, const bytes32& s) {
+    if constexpr (Offset <= 32) { // |pairs| <= 2 * 63 * 128 + 2 * 32 * 128 = 24,320
+      const __m256i pairs =
+          _mm256_sub_epi16(_mm256_maddubs_epi16(u.v, s.v), _mm256_maddubs_epi16(_mm256_set1_epi8(Offset), s.v));
+      return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
+    } else { // u - 128 = (u & 127) - 128 * (u < 128): both products stay in range, whatever s is
+      static_assert(Offset == 128);
+      const __m256i below = _mm256_andnot_si256(_mm256_srli_epi16(u.v, 7), _mm256_set1_epi8(1));
+      const __m256i pairs = _mm256_maddubs_epi16(_mm256_and_si256(u.v, _mm256_set1_epi8(127)), s.v);
+      return {_mm256_sub_epi32(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)),
+                               _mm256_madd_epi16(_mm256_maddubs_epi16(below, s.v), _mm256_set1_epi16(128)))};
+    }
+  }
+  template <int Portion, int Group>
+  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const std::int32_t* scales) {
+    const std::int32_t* s = scales + 64 * Portion / Group;
+    const auto spread = [&](int first) __attribute__((always_inline)) {
+      const __m256i low = _mm256_set1_epi32(s[first / Group]);
+      return Group >= 32 ? low : _mm256_blend_epi32(low, _mm256_set1_epi32(s[(first + 16) / Group]), 0xF0);
+    };
+    sums.low.v = _mm256_add_epi32(sums.low.v, _mm256_madd_epi16(quads.low.v, spread(0)));
+    sums.high.v = _mm256_add_epi32(sums.high.v, _mm256_madd_epi16(quads.high.v, spread(32)));
+    return sums;
+  }
+  [[gnu::always_inline]] static ints8 pair_dot(const words16& a, const words16& b) {
+    return {_mm256_madd_epi16(a.v, b.v)};
+  }
+  template <class Byte>
+  [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> load_words(const Byte* p) {
+    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {std::is_signed_v<Byte> ? _mm256_cvtepi8_epi16(b) : _mm256_cvtepu8_epi16(b)};
+  }
+  [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> load_words_twice(const std::int8_t* p) {
+    return {_mm256_cvtepu8_epi16(base::load_bytes_twice(p))};
+  }
+  template <int Pair>
+  [[gnu::always_inline]] static floats<16> spread_pair(const floats<16>& factors) {
+    const __m256 source = Pair < 4 ? factors.low.v : factors.high.v;
+    floats<16> r;
+    r.low.v = _mm256_permutevar8x32_ps(source, _mm256_set1_epi32(2 * Pair % 8));
+    r.high.v = _mm256_permutevar8x32_ps(source, _mm256_set1_epi32((2 * Pair + 1) % 8));
+    return r;
+  }
+};
+
+} // namespace quanta::simd::detail
