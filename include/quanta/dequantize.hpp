@@ -87,13 +87,11 @@ struct group_factors {
 
   [[gnu::always_inline]] explicit group_factors(const B& block) {
     using V = simd::vec<float, 16, Isa>;
-    const auto s = block.group_scales();
     const V d = simd::fill<V>(simd::widen_half<Isa>(block.d));
-    simd::store(scale, simd::to_float(simd::load_bytes<16, Isa>(s.data())) * d);
+    simd::store(scale, simd::to_float(simd::widen<Isa>(block.group_scales())) * d);
     if constexpr (B::affine) {
-      const auto m = block.group_minima();
       const V dmin = simd::fill<V>(simd::widen_half<Isa>(block.dmin));
-      simd::store(minimum, simd::to_float(simd::load_bytes<16, Isa>(m.data())) * dmin);
+      simd::store(minimum, simd::to_float(simd::widen<Isa>(block.group_minima())) * dmin);
     }
   }
 };

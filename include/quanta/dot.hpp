@@ -86,16 +86,16 @@ template <class Isa, class B>
 [[gnu::always_inline]] inline void dot_super_block(const B& w, const q8_k& y, floats8<Isa>& sums) {
   using F = floats8<Isa>;
   const auto s = w.group_scales();
-  const auto scales = simd::prepare_scales<Isa>(s.data());
+  const auto scales = simd::prepare_scales<Isa>(s);
   auto quads = simd::fill<simd::vec<std::int32_t, 16, Isa>>(0);
   simd::unroll<4>([&](auto portion) __attribute__((always_inline)) {
     const auto products = simd::quad_dot<Isa>(w.template codes<Isa, portion()>(), y.template signed_codes<Isa, portion()>());
-    quads = simd::add_scaled<portion(), static_cast<int>(B::group_size), Isa>(quads, products, scales);
+    quads = simd::add_scaled<portion(), static_cast<int>(B::group_size)>(quads, products, scales);
   });
   auto total = simd::low_half(quads) + simd::high_half(quads);
   if constexpr (B::code_offset != 0) { // one sum of 16 activations for each of 16 groups
     static_assert(B::group_size == 16 && (B::code_offset & (B::code_offset - 1)) == 0);
-    const auto below = simd::pair_dot<Isa>(simd::load_words<Isa>(s.data()), load_sums<Isa>(y));
+    const auto below = simd::pair_dot<Isa>(simd::widen_words<Isa>(s), load_sums<Isa>(y));
     total = total - simd::shift_left<std::countr_zero(static_cast<unsigned>(B::code_offset))>(below);
   }
   const float dy = y.d;
@@ -103,7 +103,7 @@ template <class Isa, class B>
   sums = sums + simd::unfused(f * simd::to_float(total));
   if constexpr (B::affine) {
     const auto m = w.group_minima();
-    const auto minima = B::group_size == 16 ? simd::load_words<Isa>(m.data()) : simd::load_words_twice<Isa>(m.data());
+    const auto minima = B::group_size == 16 ? simd::widen_words<Isa>(m) : simd::widen_words_twice<Isa>(m);
     const F g = simd::fill<F>(simd::widen_half<Isa>(w.dmin) * dy);
     sums = sums - simd::unfused(g * simd::to_float(simd::pair_dot<Isa>(minima, load_sums<Isa>(y))));
   }

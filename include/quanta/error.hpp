@@ -104,7 +104,7 @@ struct error {
       constexpr std::string_view hex = "0123456789abcdef";
       const auto byte = static_cast<unsigned char>(c);
       const bool printable = byte >= 0x20 && byte < 0x7F;
-      if (length_ + (printable ? 1 : 4) > subject_capacity)
+      if (length_ + (printable ? 1u : 4u) > subject_capacity)
         break;
       if (printable) {
         text_[length_++] = c;

@@ -26,17 +26,13 @@ struct super_block<2> : detail::super_block_traits {
   std::array<std::uint8_t, 64> qs;
   packed<f16> d, dmin;
 
-  [[gnu::always_inline]] constexpr small_integers group_scales() const {
-    small_integers s{};
-    for (std::size_t g = 0; g < 16; ++g)
-      s[g] = static_cast<std::int8_t>(pairs[g] & 15);
-    return s;
+  [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
+    constexpr std::uint64_t nibbles = 0x0F0F0F0F0F0F0F0Full;
+    return {detail::load_double_word(&pairs[0]) & nibbles, detail::load_double_word(&pairs[8]) & nibbles};
   }
-  [[gnu::always_inline]] constexpr small_integers group_minima() const {
-    small_integers m{};
-    for (std::size_t g = 0; g < 16; ++g)
-      m[g] = static_cast<std::int8_t>(pairs[g] >> 4);
-    return m;
+  [[gnu::always_inline]] constexpr simd::small_integers group_minima() const {
+    constexpr std::uint64_t nibbles = 0x0F0F0F0F0F0F0F0Full;
+    return {detail::load_double_word(&pairs[0]) >> 4 & nibbles, detail::load_double_word(&pairs[8]) >> 4 & nibbles};
   }
   constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(pairs[g] & 15); }
   constexpr float minimum(std::size_t g) const {

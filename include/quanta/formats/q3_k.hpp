@@ -28,17 +28,16 @@ struct super_block<3> : detail::super_block_traits {
   std::array<std::uint8_t, 12> scales;
   packed<f16> d;
 
-  [[gnu::always_inline]] constexpr small_integers group_scales() const {
-    small_integers s{};
+  [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
     const std::uint32_t w0 = detail::load_word(&scales[0]), w1 = detail::load_word(&scales[4]),
                         w2 = detail::load_word(&scales[8]);
-    detail::store_word(&s[0], (w0 & 0x0F0F0F0Fu) | (w2 & 0x03030303u) << 4);
-    detail::store_word(&s[4], (w1 & 0x0F0F0F0Fu) | (w2 >> 2 & 0x03030303u) << 4);
-    detail::store_word(&s[8], (w0 >> 4 & 0x0F0F0F0Fu) | (w2 >> 4 & 0x03030303u) << 4);
-    detail::store_word(&s[12], (w1 >> 4 & 0x0F0F0F0Fu) | (w2 >> 6 & 0x03030303u) << 4);
-    for (std::int8_t& e : s)
-      e = static_cast<std::int8_t>(e - 32);
-    return s;
+    const auto u = [](std::uint32_t low, std::uint32_t high) { return (low & 0x0F0F0F0Fu) | (high & 0x03030303u) << 4; };
+    // u - 32 in each byte: with bit 7 set nothing is borrowed from the next byte; the sign is then u's bit 5 inverted
+    const auto less_32 = [](std::uint64_t bytes) {
+      return ((bytes | 0x8080808080808080ull) - 0x2020202020202020ull) ^ 0x8080808080808080ull;
+    };
+    return {less_32(detail::join_words(u(w0, w2), u(w1, w2 >> 2))),
+            less_32(detail::join_words(u(w0 >> 4, w2 >> 4), u(w1 >> 4, w2 >> 6)))};
   }
   constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(group_scales()[g]); }
   constexpr float minimum(std::size_t) const { return 0.f; }

@@ -28,7 +28,10 @@ struct super_block<6> : detail::super_block_traits {
   std::array<std::int8_t, 16> scales;
   packed<f16> d;
 
-  [[gnu::always_inline]] constexpr small_integers group_scales() const { return scales; }
+  [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
+    const auto bytes = std::bit_cast<std::array<std::uint8_t, 16>>(scales);
+    return {detail::load_double_word(&bytes[0]), detail::load_double_word(&bytes[8])};
+  }
   constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(scales[g]); }
   constexpr float minimum(std::size_t) const { return 0.f; }
   constexpr int code(std::size_t i) const {

@@ -17,22 +17,20 @@ struct super_block;
 
 namespace detail {
 
-/// What all super-blocks share. Arrays of small integers always have 16 entries, so that vectors can read them whole.
+/// What all super-blocks share.
 struct super_block_traits {
   static constexpr std::size_t block_size = super_block_size;
   static constexpr bool layout_is_runs = false;
   using dot_partner = q8_k;
-  using small_integers = std::array<std::int8_t, 16>;
 };
 
 constexpr std::uint32_t load_word(const std::uint8_t* p) {
   return static_cast<std::uint32_t>(p[0]) | static_cast<std::uint32_t>(p[1]) << 8 |
          static_cast<std::uint32_t>(p[2]) << 16 | static_cast<std::uint32_t>(p[3]) << 24;
 }
-constexpr void store_word(std::int8_t* p, std::uint32_t word) {
-  for (int i = 0; i < 4; ++i)
-    p[i] = static_cast<std::int8_t>(word >> 8 * i);
-}
+/// Two words of four bytes as eight.
+constexpr std::uint64_t join_words(std::uint32_t low, std::uint32_t high) { return low | static_cast<std::uint64_t>(high) << 32; }
+constexpr std::uint64_t load_double_word(const std::uint8_t* p) { return join_words(load_word(p), load_word(p + 4)); }
 
 /// One bit of 256 codes: byte l holds bit Bit of codes l, l + 32, .. l + 224 from the low bit up.
 template <int Bit>

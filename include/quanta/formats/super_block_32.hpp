@@ -12,19 +12,13 @@ namespace quanta::detail {
 struct six_bit_pairs {
   std::array<std::uint8_t, 12> bytes;
 
-  [[gnu::always_inline]] constexpr super_block_traits::small_integers scales() const {
-    super_block_traits::small_integers s{};
+  [[gnu::always_inline]] constexpr simd::small_integers scales() const {
     const std::uint32_t w0 = load_word(&bytes[0]), w2 = load_word(&bytes[8]);
-    store_word(&s[0], w0 & 0x3F3F3F3Fu);
-    store_word(&s[4], (w2 & 0x0F0F0F0Fu) | (w0 >> 6 & 0x03030303u) << 4);
-    return s;
+    return {join_words(w0 & 0x3F3F3F3Fu, (w2 & 0x0F0F0F0Fu) | (w0 >> 6 & 0x03030303u) << 4)};
   }
-  [[gnu::always_inline]] constexpr super_block_traits::small_integers minima() const {
-    super_block_traits::small_integers m{};
+  [[gnu::always_inline]] constexpr simd::small_integers minima() const {
     const std::uint32_t w1 = load_word(&bytes[4]), w2 = load_word(&bytes[8]);
-    store_word(&m[0], w1 & 0x3F3F3F3Fu);
-    store_word(&m[4], (w2 >> 4 & 0x0F0F0F0Fu) | (w1 >> 6 & 0x03030303u) << 4);
-    return m;
+    return {join_words(w1 & 0x3F3F3F3Fu, (w2 >> 4 & 0x0F0F0F0Fu) | (w1 >> 6 & 0x03030303u) << 4)};
   }
   constexpr void assemble(const std::uint8_t* s, const std::uint8_t* m) {
     for (std::size_t j = 0; j < 4; ++j) {
@@ -43,8 +37,8 @@ struct super_block_32_scales : super_block_traits {
   packed<f16> d, dmin;
   six_bit_pairs pairs;
 
-  constexpr small_integers group_scales() const { return pairs.scales(); }
-  constexpr small_integers group_minima() const { return pairs.minima(); }
+  [[gnu::always_inline]] constexpr simd::small_integers group_scales() const { return pairs.scales(); }
+  [[gnu::always_inline]] constexpr simd::small_integers group_minima() const { return pairs.minima(); }
   constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(group_scales()[g]); }
   constexpr float minimum(std::size_t g) const {
     return static_cast<float>(dmin.get()) * static_cast<float>(group_minima()[g]);

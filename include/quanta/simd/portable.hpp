@@ -8,6 +8,7 @@
 
 #include "quanta/bytes.hpp"
 #include "quanta/float16.hpp"
+#include "quanta/simd/small_integers.hpp"
 #include "quanta/simd/vec.hpp"
 
 namespace quanta::simd {
@@ -197,14 +198,17 @@ struct native<isa::portable> {
     return r;
   }
   [[gnu::always_inline]] static ints<16> quad_dot(const codes& u, const codes& s) { return centred_quad_dot<0>(u, s); }
-  [[gnu::always_inline]] static void prepare_scales(const std::int8_t* scales, std::int32_t* words) {
+  [[gnu::always_inline]] static ints<16> widen(small_integers n) {
+    ints<16> r;
     for (std::size_t i = 0; i < 16; ++i)
-      words[i] = scales[i];
+      r.v[i] = n[i];
+    return r;
   }
+  [[gnu::always_inline]] static ints<16> prepare_scales(small_integers scales) { return widen(scales); }
   template <int Portion, int Group>
-  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const std::int32_t* scales) {
+  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const ints<16>& scales) {
     for (std::size_t k = 0; k < 16; ++k)
-      sums.v[k] += quads.v[k] * scales[(64 * Portion + 4 * k) / Group];
+      sums.v[k] += quads.v[k] * scales.v[(64 * Portion + 4 * k) / Group];
     return sums;
   }
   [[gnu::always_inline]] static ints<8> pair_dot(const vec<std::int16_t, 16, level>& a,
@@ -214,17 +218,16 @@ struct native<isa::portable> {
       r.v[k] = a.v[2 * k] * b.v[2 * k] + a.v[2 * k + 1] * b.v[2 * k + 1];
     return r;
   }
-  template <class Byte>
-  [[gnu::always_inline]] static vec<std::int16_t, 16, level> load_words(const Byte* p) {
+  [[gnu::always_inline]] static vec<std::int16_t, 16, level> widen_words(small_integers n) {
     vec<std::int16_t, 16, level> r;
     for (std::size_t i = 0; i < 16; ++i)
-      r.v[i] = p[i];
+      r.v[i] = n[i];
     return r;
   }
-  [[gnu::always_inline]] static vec<std::int16_t, 16, level> load_words_twice(const std::int8_t* p) {
+  [[gnu::always_inline]] static vec<std::int16_t, 16, level> widen_words_twice(small_integers n) {
     vec<std::int16_t, 16, level> r;
     for (std::size_t i = 0; i < 16; ++i)
-      r.v[i] = p[i / 2];
+      r.v[i] = n[i / 2];
     return r;
   }
   template <int Pair>

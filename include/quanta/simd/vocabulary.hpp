@@ -6,6 +6,7 @@
 
 #include "quanta/float16.hpp"
 #include "quanta/simd/portable.hpp"
+#include "quanta/simd/small_integers.hpp"
 #if QUANTA_X86
   #include "quanta/simd/x86.hpp"
 #endif
@@ -278,23 +279,22 @@ template <int Offset, class Isa>
       u, s);
 }
 
+/// 16 small integers as int32.
+template <class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, 16, Isa> widen(small_integers n) {
+  return native<Isa>::widen(n);
+}
 /// 16 small integers prepared as multipliers of quads. Each level keeps them as its multiply instruction wants them.
 template <class Isa>
-struct quad_scales {
-  alignas(64) std::int32_t words[16];
-};
-template <class Isa>
-[[gnu::always_inline]] inline quad_scales<Isa> prepare_scales(const std::int8_t* scales) {
-  quad_scales<Isa> r;
-  native<Isa>::prepare_scales(scales, r.words);
-  return r;
+[[gnu::always_inline]] inline auto prepare_scales(small_integers scales) {
+  return native<Isa>::prepare_scales(scales);
 }
 /// sums[k] + quads[k] * scale of the group that quad k of portion Portion lies in; groups of Group codes; quads fit int16.
-template <int Portion, int Group, class Isa>
+template <int Portion, int Group, class Isa, class Scales>
 [[gnu::always_inline]] inline vec<std::int32_t, 16, Isa> add_scaled(const vec<std::int32_t, 16, Isa>& sums,
                                                                     const vec<std::int32_t, 16, Isa>& quads,
-                                                                    const quad_scales<Isa>& scales) {
-  return native<Isa>::template add_scaled<Portion, Group>(sums, quads, scales.words);
+                                                                    const Scales& scales) {
+  return native<Isa>::template add_scaled<Portion, Group>(sums, quads, scales);
 }
 
 /// Lane k is a[2k] * b[2k] + a[2k+1] * b[2k+1] for 16 int16 values each; the sum fits int32.
@@ -305,16 +305,15 @@ template <class Isa>
   return detail::split<R>(
       [](const auto& x, const auto& y) __attribute__((always_inline)) { return native<Isa>::pair_dot(x, y); }, a, b);
 }
-/// 16 signed or unsigned bytes at p as int16.
-template <class Isa, class Byte>
-[[gnu::always_inline]] inline vec<std::int16_t, 16, Isa> load_words(const Byte* p) {
-  return native<Isa>::load_words(p);
-}
-
-/// 8 bytes at p, 0 to 127, as int16, each of them twice in a row.
+/// 16 small integers as int16.
 template <class Isa>
-[[gnu::always_inline]] inline vec<std::int16_t, 16, Isa> load_words_twice(const std::int8_t* p) {
-  return native<Isa>::load_words_twice(p);
+[[gnu::always_inline]] inline vec<std::int16_t, 16, Isa> widen_words(small_integers n) {
+  return native<Isa>::widen_words(n);
+}
+/// The first 8 of 16 small integers as int16, each of them twice in a row; 0 to 127.
+template <class Isa>
+[[gnu::always_inline]] inline vec<std::int16_t, 16, Isa> widen_words_twice(small_integers n) {
+  return native<Isa>::widen_words_twice(n);
 }
 
 /// Lanes 0 to 7 equal to factors[2 Pair], lanes 8 to 15 to factors[2 Pair + 1].

@@ -212,14 +212,37 @@ struct x86_128 {
                             _mm_madd_epi16(_mm_maddubs_epi16(below, s.v), _mm_set1_epi16(128)))};
     }
   }
-  /// The scale in the low word, 0 in the high one: then the multiplication of words by pairs is quad * scale.
-  [[gnu::always_inline]] static void prepare_scales(const std::int8_t* scales, std::int32_t* words) {
-    for (int i = 0; i < 16; ++i)
-      words[i] = static_cast<std::uint16_t>(scales[i]);
+  [[gnu::always_inline]] static __m128i to_register(small_integers n) {
+    return _mm_set_epi64x(static_cast<long long>(n.high), static_cast<long long>(n.low));
+  }
+  [[gnu::always_inline]] static ints<16> widen(small_integers n) {
+    const __m128i bytes = to_register(n);
+    ints<16> r;
+    r.low.low.v = _mm_cvtepi8_epi32(bytes);
+    r.low.high.v = _mm_cvtepi8_epi32(_mm_srli_si128(bytes, 4));
+    r.high.low.v = _mm_cvtepi8_epi32(_mm_srli_si128(bytes, 8));
+    r.high.high.v = _mm_cvtepi8_epi32(_mm_srli_si128(bytes, 12));
+    return r;
+  }
+  /// The scale in the low word, 0 in the high one: then the multiplication of words by pairs is quad * scale. They stay in
+  /// memory, because a broadcast from there costs no shuffle.
+  struct quad_scales {
+    alignas(32) std::int32_t words[16];
+  };
+  [[gnu::always_inline]] static quad_scales prepare_scales(small_integers scales) {
+    quad_scales r;
+    const __m128i bytes = to_register(scales), low = _mm_cvtepi8_epi16(bytes),
+                  high = _mm_cvtepi8_epi16(_mm_srli_si128(bytes, 8));
+    auto* out = reinterpret_cast<__m128i*>(r.words);
+    _mm_store_si128(out, _mm_cvtepu16_epi32(low));
+    _mm_store_si128(out + 1, _mm_cvtepu16_epi32(_mm_srli_si128(low, 8)));
+    _mm_store_si128(out + 2, _mm_cvtepu16_epi32(high));
+    _mm_store_si128(out + 3, _mm_cvtepu16_epi32(_mm_srli_si128(high, 8)));
+    return r;
   }
   template <int Portion, int Group>
-  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const std::int32_t* scales) {
-    const std::int32_t* s = scales + 64 * Portion / Group;
+  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const quad_scales& scales) {
+    const std::int32_t* s = scales.words + 64 * Portion / Group;
     const auto add = [&](ints4& sum, const ints4& quad, int first) __attribute__((always_inline)) {
       sum.v = _mm_add_epi32(sum.v, _mm_madd_epi16(quad.v, _mm_set1_epi32(s[first / Group])));
     };
@@ -230,26 +253,22 @@ struct x86_128 {
     return sums;
   }
   [[gnu::always_inline]] static ints4 pair_dot(const words8& a, const words8& b) { return {_mm_madd_epi16(a.v, b.v)}; }
-  template <class Byte>
-  [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> load_words(const Byte* p) {
-    const auto widen = [](const Byte* q) __attribute__((always_inline)) {
-      const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(q));
-      return std::is_signed_v<Byte> ? _mm_cvtepi8_epi16(b) : _mm_cvtepu8_epi16(b);
-    };
+  [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> widen_words(small_integers n) {
+    const __m128i bytes = to_register(n);
     vec<std::int16_t, 16, Isa> r;
-    r.low.v = widen(p);
-    r.high.v = widen(p + 8);
+    r.low.v = _mm_cvtepi8_epi16(bytes);
+    r.high.v = _mm_cvtepi8_epi16(_mm_srli_si128(bytes, 8));
     return r;
   }
-  [[gnu::always_inline]] static __m128i load_bytes_twice(const std::int8_t* p) {
-    const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    return _mm_unpacklo_epi8(b, b);
+  [[gnu::always_inline]] static __m128i bytes_twice(small_integers n) {
+    const __m128i bytes = _mm_cvtsi64_si128(static_cast<long long>(n.low));
+    return _mm_unpacklo_epi8(bytes, bytes);
   }
-  [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> load_words_twice(const std::int8_t* p) {
-    const __m128i b = load_bytes_twice(p);
+  [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> widen_words_twice(small_integers n) {
+    const __m128i bytes = bytes_twice(n);
     vec<std::int16_t, 16, Isa> r;
-    r.low.v = _mm_cvtepu8_epi16(b);
-    r.high.v = _mm_cvtepu8_epi16(_mm_srli_si128(b, 8));
+    r.low.v = _mm_cvtepu8_epi16(bytes);
+    r.high.v = _mm_cvtepu8_epi16(_mm_srli_si128(bytes, 8));
     return r;
   }
   template <int Pair>

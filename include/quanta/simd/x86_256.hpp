@@ -226,9 +226,25 @@ struct x86_256 : x86_128<Isa> {
                                _mm256_madd_epi16(_mm256_maddubs_epi16(below, s.v), _mm256_set1_epi16(128)))};
     }
   }
+  [[gnu::always_inline]] static ints<16> widen(small_integers n) {
+    const __m128i bytes = base::to_register(n);
+    ints<16> r;
+    r.low.v = _mm256_cvtepi8_epi32(bytes);
+    r.high.v = _mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes));
+    return r;
+  }
+  using typename base::quad_scales;
+  [[gnu::always_inline]] static quad_scales prepare_scales(small_integers scales) {
+    quad_scales r;
+    const __m256i words = _mm256_cvtepi8_epi16(base::to_register(scales));
+    auto* out = reinterpret_cast<__m256i*>(r.words);
+    _mm256_store_si256(out, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(words)));
+    _mm256_store_si256(out + 1, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(words, 1)));
+    return r;
+  }
   template <int Portion, int Group>
-  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const std::int32_t* scales) {
-    const std::int32_t* s = scales + 64 * Portion / Group;
+  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const quad_scales& scales) {
+    const std::int32_t* s = scales.words + 64 * Portion / Group;
     const auto spread = [&](int first) __attribute__((always_inline)) {
       const __m256i low = _mm256_set1_epi32(s[first / Group]);
       return Group >= 32 ? low : _mm256_blend_epi32(low, _mm256_set1_epi32(s[(first + 16) / Group]), 0xF0);
@@ -240,13 +256,11 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static ints8 pair_dot(const words16& a, const words16& b) {
     return {_mm256_madd_epi16(a.v, b.v)};
   }
-  template <class Byte>
-  [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> load_words(const Byte* p) {
-    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    return {std::is_signed_v<Byte> ? _mm256_cvtepi8_epi16(b) : _mm256_cvtepu8_epi16(b)};
+  [[gnu::always_inline]] static words16 widen_words(small_integers n) {
+    return {_mm256_cvtepi8_epi16(base::to_register(n))};
   }
-  [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> load_words_twice(const std::int8_t* p) {
-    return {_mm256_cvtepu8_epi16(base::load_bytes_twice(p))};
+  [[gnu::always_inline]] static words16 widen_words_twice(small_integers n) {
+    return {_mm256_cvtepu8_epi16(base::bytes_twice(n))};
   }
   template <int Pair>
   [[gnu::always_inline]] static floats<16> spread_pair(const floats<16>& factors) {

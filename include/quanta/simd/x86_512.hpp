@@ -162,15 +162,19 @@ struct x86_512 : x86_256<Isa> {
     const __m512i plain = _mm512_dpbusd_epi32(_mm512_setzero_si512(), u.v, s.v);
     return {_mm512_sub_epi32(plain, _mm512_dpbusd_epi32(_mm512_setzero_si512(), offset, s.v))};
   }
-  /// One permutation spreads the scales of a portion; the product of words with a zero upper word is quad * scale.
+  [[gnu::always_inline]] static ints16 widen(small_integers n) { return {_mm512_cvtepi8_epi32(base::to_register(n))}; }
+  /// The scale in the low word, 0 in the high one: then the product of words by pairs is quad * scale.
+  [[gnu::always_inline]] static ints16 prepare_scales(small_integers scales) {
+    return {_mm512_cvtepu16_epi32(_mm256_cvtepi8_epi16(base::to_register(scales)))};
+  }
+  /// One permutation spreads the scales of a portion.
   template <int Portion, int Group>
-  [[gnu::always_inline]] static ints16 add_scaled(const ints16& sums, const ints16& quads, const std::int32_t* scales) {
+  [[gnu::always_inline]] static ints16 add_scaled(const ints16& sums, const ints16& quads, const ints16& scales) {
     constexpr int first = 64 * Portion / Group;
     const auto lane = [](int quad) { return first + 4 * quad / Group; };
     const __m512i index = _mm512_setr_epi32(lane(0), lane(1), lane(2), lane(3), lane(4), lane(5), lane(6), lane(7),
                                             lane(8), lane(9), lane(10), lane(11), lane(12), lane(13), lane(14), lane(15));
-    const __m512i spread = _mm512_permutexvar_epi32(index, _mm512_load_si512(scales));
-    return {_mm512_dpwssd_epi32(sums.v, quads.v, spread)};
+    return {_mm512_dpwssd_epi32(sums.v, quads.v, _mm512_permutexvar_epi32(index, scales.v))};
   }
   template <int Pair>
   [[gnu::always_inline]] static floats16 spread_pair(const floats16& factors) {

@@ -1,0 +1,77 @@
+// Kernels chosen at run time: by tensor type, since a file names it, and by level, since the CPU has it.
+// The kernels are compiled by quanta_add_kernels() in CMake, one small object a level; this header needs no level flags and
+// includes no kernel.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "quanta/contract.hpp"
+#include "quanta/isa.hpp"
+#include "quanta/tensor_type.hpp"
+
+namespace quanta::dispatch {
+
+/// The operations on one tensor type at one level, on raw rows: `columns` values each, a multiple of the block size.
+/// Objects of a level export nothing but tables of these, so that no inline function of one level can replace another's.
+struct kernels {
+  tensor_type type;
+  /// The activation type that `dot` and `gemv` take; f32 for plain types, whose products are with floats.
+  tensor_type dot_partner;
+
+  /// Encodes one row of floats; importance is null or has one value a column.
+  void (*quantize)(const float* values, std::size_t columns, void* row, const float* importance);
+  /// Encodes one row of halves.
+  void (*quantize_f16)(const void* values, std::size_t columns, void* row, const float* importance);
+  /// Encodes one row of bfloats.
+  void (*quantize_bf16)(const void* values, std::size_t columns, void* row, const float* importance);
+  /// Decodes a row, or any whole number of blocks of it.
+  void (*dequantize)(const void* row, std::size_t columns, float* values);
+  /// A row with a row of the partner type.
+  float (*dot)(const void* row, const void* activations, std::size_t columns);
+  /// A row's exact weights with floats.
+  float (*dot_values)(const void* row, const float* values, std::size_t columns);
+  /// `rows` consecutive rows with one row of the partner type.
+  void (*gemv)(const void* matrix, std::size_t rows, std::size_t columns, const void* activations, float* y);
+  /// The same with floats.
+  void (*gemv_values)(const void* matrix, std::size_t rows, std::size_t columns, const float* values, float* y);
+};
+
+/// All kernels of a level.
+using kernel_table = std::span<const kernels>;
+
+struct level_entry {
+  isa::level level;
+  const kernel_table& (*table)() noexcept;
+};
+
+/// The levels that quanta_add_kernels() compiled into this program, best first. Defined by the code it generates.
+std::span<const level_entry> compiled_levels() noexcept;
+
+/// The best level that is both compiled in and had by this CPU.
+inline isa::level best_level() noexcept {
+  const isa::level has = isa::best();
+  for (const level_entry& entry : compiled_levels())
+    if (entry.level <= has)
+      return entry.level;
+  return isa::level::portable;
+}
+
+/// The kernels of a tensor type at a level; null if the type or the level was not compiled in. Expects: the CPU has it.
+inline const kernels* find(tensor_type type, isa::level level) noexcept {
+  for (const level_entry& entry : compiled_levels())
+    if (entry.level == level)
+      for (const kernels& k : entry.table())
+        if (k.type == type)
+          return &k;
+  return nullptr;
+}
+
+/// The kernels of a tensor type at the best level; null for a type without kernels.
+inline const kernels* find(tensor_type type) noexcept {
+  static const isa::level level = best_level();
+  return find(type, level);
+}
+
+} // namespace quanta::dispatch

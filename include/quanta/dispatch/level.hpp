@@ -1,0 +1,71 @@
+// The table of one level, compiled with that level's flags by the source that quanta_add_kernels() generates.
+#pragma once
+
+#include "quanta/dispatch.hpp"
+#include "quanta/quanta.hpp"
+
+namespace quanta::dispatch {
+namespace detail {
+
+template <class Isa, row_format B>
+struct entries {
+  static constexpr bool plain = plain_format<B>;
+  static constexpr std::size_t blocks(std::size_t columns) { return columns / block_size_of<B>; }
+  static std::span<const B> row(const void* p, std::size_t columns) { return {static_cast<const B*>(p), blocks(columns)}; }
+
+  template <class T>
+  static void quantize(const T* values, std::size_t columns, void* out, const float* importance) {
+    quanta::detail::quantize_row<Isa>(values, columns, static_cast<B*>(out), importance);
+  }
+  static void quantize_f32(const float* v, std::size_t n, void* out, const float* w) { quantize(v, n, out, w); }
+  static void quantize_f16(const void* v, std::size_t n, void* out, const float* w) {
+    quantize(static_cast<const f16*>(v), n, out, w);
+  }
+  static void quantize_bf16(const void* v, std::size_t n, void* out, const float* w) {
+    quantize(static_cast<const bf16*>(v), n, out, w);
+  }
+  static void dequantize(const void* in, std::size_t columns, float* values) {
+    quanta::detail::dequantize_blocks<Isa>(static_cast<const B*>(in), blocks(columns), values);
+  }
+  static float dot_values(const void* in, const float* values, std::size_t columns) {
+    return quanta::detail::dot_values<Isa>(static_cast<const B*>(in), values, blocks(columns));
+  }
+  static float dot(const void* in, const void* activations, std::size_t columns) {
+    if constexpr (weight_format<B>)
+      return quanta::detail::dot_blocks<Isa>(static_cast<const B*>(in),
+                                             static_cast<const typename B::dot_partner*>(activations), blocks(columns));
+    else
+      return dot_values(in, static_cast<const float*>(activations), columns);
+  }
+  static void gemv(const void* matrix, std::size_t rows, std::size_t columns, const void* activations, float* y) {
+    const B* in = static_cast<const B*>(matrix);
+    for (std::size_t r = 0; r < rows; ++r, in += blocks(columns))
+      y[r] = dot(in, activations, columns);
+  }
+  static void gemv_values(const void* matrix, std::size_t rows, std::size_t columns, const float* values, float* y) {
+    const B* in = static_cast<const B*>(matrix);
+    for (std::size_t r = 0; r < rows; ++r, in += blocks(columns))
+      y[r] = dot_values(in, values, columns);
+  }
+  static constexpr tensor_type partner() {
+    if constexpr (weight_format<B>)
+      return B::dot_partner::type;
+    else
+      return tensor_type::f32;
+  }
+  static constexpr kernels table{type_of<B>(), partner(), quantize_f32, quantize_f16, quantize_bf16,
+                                 dequantize,   dot,       dot_values,   gemv,         gemv_values};
+};
+
+template <class Isa, class... B>
+inline constexpr kernels table[] = {entries<Isa, B>::table...};
+template <class Isa, class... B>
+inline constexpr kernel_table span_of_table{table<Isa, B...>};
+
+} // namespace detail
+
+/// The table of the formats B at level Isa.
+template <class Isa, class... B>
+inline constexpr const kernel_table& table_of = detail::span_of_table<Isa, B...>;
+
+} // namespace quanta::dispatch

@@ -1,0 +1,19 @@
+// The scales of a super-block on their way from its bytes to a register.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace quanta::simd {
+
+/// 16 signed bytes in two general registers, byte 0 lowest: built by shifts and masks, moved to a vector without a detour
+/// through memory, whose narrow stores a wide load would have to wait for.
+struct small_integers {
+  std::uint64_t low = 0, high = 0;
+
+  constexpr std::int8_t operator[](std::size_t i) const {
+    return static_cast<std::int8_t>((i < 8 ? low : high) >> 8 * (i % 8));
+  }
+};
+
+} // namespace quanta::simd
