@@ -17,8 +17,8 @@ struct packed {
   std::array<std::uint8_t, sizeof(T)> bytes;
 
   packed() = default;
-  constexpr packed(T value) { *this = value; }
-  constexpr packed& operator=(T value) {
+  [[gnu::always_inline]] constexpr packed(T value) { *this = value; }
+  [[gnu::always_inline]] constexpr packed& operator=(T value) {
     bytes = std::bit_cast<decltype(bytes)>(value);
     if constexpr (std::endian::native == std::endian::big)
       std::reverse(bytes.begin(), bytes.end());

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "quanta/isa.hpp"
+
 namespace quanta {
 
 /// A precondition that did not hold.
@@ -20,6 +22,8 @@ using contract_handler = void (*)(const contract_violation&) noexcept;
 namespace detail {
 inline std::atomic<contract_handler> current_contract_handler{nullptr};
 
+// A template on the level, so that the code of one level cannot stand in for another's where two are linked together.
+template <class Level>
 [[noreturn]] inline void violate(const char* condition, const char* file, int line) noexcept {
   if (const contract_handler handler = current_contract_handler.load())
     handler({condition, file, line});
@@ -36,4 +40,4 @@ inline contract_handler set_contract_handler(contract_handler handler) noexcept 
 
 /// A macro, because the text of the condition and its place have to reach the handler.
 #define QUANTA_EXPECTS(condition)                                                                                      \
-  (static_cast<bool>(condition) ? static_cast<void>(0) : ::quanta::detail::violate(#condition, __FILE__, __LINE__))
+  (static_cast<bool>(condition) ? static_cast<void>(0) : ::quanta::detail::violate<::quanta::isa::native>(#condition, __FILE__, __LINE__))

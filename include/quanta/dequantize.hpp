@@ -19,38 +19,29 @@ concept block_range = std::ranges::contiguous_range<R> && block_format<element_o
 template <class R>
 concept number_range = std::ranges::contiguous_range<R> && plain_format<element_of<R>>;
 
-/// The factors of 16 runs: d (and -m) of the block that each run lies in, zero past the end.
+/// d of the blocks that 8 runs lie in, or another half at `offset` bytes in them; zero from `count` on.
 template <class Isa, class B>
-struct run_factors {
-  alignas(64) float scale[16], minimum[16];
-
-  [[gnu::always_inline]] run_factors(const B* row, std::size_t first_run, std::size_t count) {
-    if (count == 16 && B::runs == 1) {
-      const auto* p = reinterpret_cast<const std::uint8_t*>(row + first_run);
-      simd::store(scale, simd::load_halves<16, Isa>(p + offsetof_d(), sizeof(B)));
-      if constexpr (B::affine)
-        simd::store(minimum, simd::load_halves<16, Isa>(p + offsetof_d() + 2, sizeof(B)));
-    } else {
-      for (std::size_t i = 0; i < 16; ++i) {
-        scale[i] = i < count ? simd::widen_half<Isa>(row[(first_run + i) / B::runs].d) : 0.f;
-        if constexpr (B::affine)
-          minimum[i] = i < count ? simd::widen_half<Isa>(row[(first_run + i) / B::runs].m) : 0.f;
-      }
-    }
-    if constexpr (B::affine)
-      for (float& m : minimum)
-        m = -m;
+[[gnu::always_inline]] inline simd::vec<float, 8, Isa> halves_of_runs(const B* row, std::size_t first_run, std::size_t count,
+                                                                      std::size_t offset = 0) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(row) + offset;
+  if (B::runs == 1 && count >= 8)
+    return simd::load_halves<Isa>(bytes + first_run * sizeof(B), sizeof(B));
+  float widened[8] = {};
+  for (std::size_t i = 0; i < 8 && i < count; ++i) {
+    packed<f16> half;
+    std::memcpy(&half, bytes + (first_run + i) / B::runs * sizeof(B), sizeof half);
+    widened[i] = simd::widen_half<Isa>(half);
   }
-  static constexpr std::size_t offsetof_d() { return 0; } // every run format begins with d
-};
+  return simd::load<simd::vec<float, 8, Isa>>(widened);
+}
 
-/// Calls f(index, part, values) for each 16 values of a row, in order; part = index / 16 % 4 at compile time.
-template <class Isa, int FirstGroup, class B, class F>
+/// Calls f(index, part, values) for the 16 values of each half of a portion, part = index / 16 % 2 at compile time.
+template <class Isa, class B, class F>
 [[gnu::always_inline]] inline void decode_portion(const simd::code_bytes<Isa>& codes, const float* scales,
-                                                  const float* minima, std::size_t index, F&& f) {
-  simd::unroll<4>([&](auto part) __attribute__((always_inline)) {
+                                                  [[maybe_unused]] const float* minima, std::size_t index, F&& f) {
+  simd::unroll<2>([&](auto part) __attribute__((always_inline)) {
     using V = simd::vec<float, 16, Isa>;
-    constexpr std::size_t group = FirstGroup + 16 * part() / (B::group_size < 64 ? B::group_size : 64);
+    constexpr std::size_t group = 16 * part() / (B::group_size < run_size ? B::group_size : run_size);
     V x = simd::codes_to_floats<part(), B::code_offset, Isa>(codes) * simd::fill<V>(scales[group]);
     if constexpr (B::affine)
       x = x - simd::fill<V>(minima[group]);
@@ -61,21 +52,15 @@ template <class Isa, int FirstGroup, class B, class F>
 template <class Isa, run_format B, class F>
 [[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
   const std::size_t runs = blocks * B::runs;
-  for (std::size_t first = 0; first < runs; first += 16) {
-    const std::size_t count = runs - first < 16 ? runs - first : 16;
-    const run_factors<Isa, B> factors(row, first, count);
-    for (std::size_t i = 0; i < count; i += 2) {
-      const std::size_t a = first + i, b = a + (i + 1 < count ? 1 : 0);
-      const auto codes = B::template codes<Isa>(row[a / B::runs], a % B::runs, row[b / B::runs], b % B::runs);
-      simd::unroll<4>([&](auto part) __attribute__((always_inline)) {
-        using V = simd::vec<float, 16, Isa>;
-        if (part() >= 2 && a == b) // the last run of an odd number stands alone
-          return;
-        V x = simd::codes_to_floats<part(), B::code_offset, Isa>(codes) * simd::fill<V>(factors.scale[i + part() / 2]);
-        if constexpr (B::affine)
-          x = x - simd::fill<V>(factors.minimum[i + part() / 2]);
-        f(32 * a + 16 * part(), part, x);
-      });
+  for (std::size_t first = 0; first < runs; first += 8) {
+    alignas(32) float scales[8];
+    [[maybe_unused]] alignas(32) float minima[8];
+    simd::store(scales, halves_of_runs<Isa>(row, first, runs - first));
+    if constexpr (B::affine) // x = d q + m = d q - (-m)
+      simd::store(minima, simd::fill<simd::vec<float, 8, Isa>>(-0.f) - halves_of_runs<Isa>(row, first, runs - first, sizeof(f16)));
+    for (std::size_t i = 0; i < 8 && first + i < runs; ++i) {
+      const std::size_t run = first + i;
+      decode_portion<Isa, B>(row[run / B::runs].template codes<Isa>(run % B::runs), scales + i, minima + i, 32 * run, f);
     }
   }
 }
@@ -98,7 +83,7 @@ struct group_factors {
 template <class Isa>
 struct group_factors<Isa, q8_k> {
   float scale[1];
-  static constexpr const float* minimum = nullptr;
+  float minimum[1] = {0.f};
   [[gnu::always_inline]] explicit group_factors(const q8_k& block) : scale{block.d} {}
 };
 
@@ -106,10 +91,10 @@ template <class Isa, super_format B, class F>
 [[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
   for (std::size_t b = 0; b < blocks; ++b) {
     const group_factors<Isa, B> factors(row[b]);
-    simd::unroll<4>([&](auto portion) __attribute__((always_inline)) {
-      constexpr int first_group = static_cast<int>(64 * portion() / B::group_size);
-      decode_portion<Isa, first_group, B>(row[b].template codes<Isa, portion()>(), factors.scale, factors.minimum,
-                                          super_block_size * b + 64 * portion(), f);
+    simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+      constexpr std::size_t group = 32 * portion() / B::group_size;
+      decode_portion<Isa, B>(row[b].template codes<Isa, portion()>(), factors.scale + group, factors.minimum + group,
+                             super_block_size * b + 32 * portion(), f);
     });
   }
 }

@@ -20,58 +20,52 @@ using floats16 = simd::vec<float, 16, Isa>;
 template <class Isa>
 using floats8 = simd::vec<float, 8, Isa>;
 
-/// The sums of quads of two runs, offset included.
-template <class Isa, class B, class A>
-[[gnu::always_inline]] inline simd::vec<std::int32_t, 16, Isa> run_quads(const B* row, const A* activations, std::size_t a,
-                                                                         std::size_t b) {
-  const auto codes = B::template codes<Isa>(row[a / B::runs], a % B::runs, row[b / B::runs], b % B::runs);
-  const auto y = A::template signed_codes<Isa>(activations[a], 0, activations[b], 0);
-  if constexpr (B::code_offset == 0)
-    return simd::quad_dot<Isa>(codes, y);
-  else
-    return simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
-}
+/// The float accumulators of run formats: two sets by the parity of the run, and those of the offsets by run % 8.
+template <class Isa>
+struct run_sums {
+  floats8<Isa> set[2] = {simd::fill<floats8<Isa>>(0.f), simd::fill<floats8<Isa>>(0.f)};
+  floats8<Isa> offsets = simd::fill<floats8<Isa>>(0.f);
+};
 
-/// 16 runs, or the last `count` of a row, whose missing factors are zero and add nothing.
-template <class Isa, bool Whole, class B, class A>
-[[gnu::always_inline]] inline void dot_sixteen_runs(const B* row, const A* activations, std::size_t first,
-                                                    std::size_t count, floats16<Isa>& sums, floats8<Isa>& offsets) {
-  using F = floats16<Isa>;
-  const run_factors<Isa, B> weight(row, first, Whole ? 16 : count);
-  const run_factors<Isa, A> activation(activations, first, Whole ? 16 : count);
-  const F factors = simd::load<F>(weight.scale) * simd::load<F>(activation.scale);
-  simd::unroll<8>([&](auto pair) __attribute__((always_inline)) {
-    constexpr std::size_t i = 2 * pair();
-    if (!Whole && i >= count)
+/// Up to 8 runs from run `first` on: their factors are collected and multiplied together.
+template <class Isa, class B, class A>
+[[gnu::always_inline]] inline void dot_eight_runs(const B* row, const A* activations, std::size_t first, std::size_t count,
+                                                  run_sums<Isa>& sums) {
+  using F = floats8<Isa>;
+  const F factors = halves_of_runs<Isa>(row, first, count) * halves_of_runs<Isa>(activations, first, count);
+  simd::unroll<8>([&](auto i) __attribute__((always_inline)) {
+    constexpr std::size_t index = i();
+    if (index >= count)
       return;
-    const std::size_t a = first + i, b = Whole || i + 1 < count ? a + 1 : a;
-    const auto quads = simd::to_float(run_quads<Isa>(row, activations, a, b));
-    sums = sums + simd::unfused(simd::spread_pair<pair()>(factors) * quads);
+    const std::size_t run = first + index;
+    const auto codes = row[run / B::runs].template codes<Isa>(run % B::runs);
+    const auto y = activations[run].template signed_codes<Isa>(0);
+    simd::quad_sums<Isa> quads;
+    if constexpr (B::code_offset == 0)
+      quads = simd::quad_dot<Isa>(codes, y);
+    else
+      quads = simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
+    F& set = sums.set[index % 2];
+    set = set + simd::unfused(simd::broadcast_lane<i()>(factors) * simd::to_float(quads));
   });
-  if constexpr (B::affine) {
-    alignas(64) float s[16];
-    for (std::size_t i = 0; i < 16; ++i)
-      s[i] = i < (Whole ? 16 : count) ? simd::widen_half<Isa>(activations[first + i].s) : 0.f;
-    const F products = simd::unfused(simd::load<F>(weight.minimum) * simd::load<F>(s));
-    offsets = offsets - simd::low_half(products);
-    offsets = offsets - simd::high_half(products);
-  }
+  if constexpr (B::affine) // missing runs add 0 * 0, which changes no bit of a sum that is never -0
+    sums.offsets = sums.offsets + simd::unfused(halves_of_runs<Isa>(row, first, count, sizeof(f16)) *
+                                                halves_of_runs<Isa>(activations, first, count, sizeof(f16)));
 }
 
 template <class Isa, run_format B, block_format A>
 [[gnu::always_inline]] inline float dot_blocks(const B* row, const A* activations, std::size_t blocks) {
   static_assert(A::block_size == run_size);
-  auto sums = simd::fill<floats16<Isa>>(0.f);
-  auto offsets = simd::fill<floats8<Isa>>(0.f);
+  run_sums<Isa> sums;
   const std::size_t runs = blocks * B::runs;
   std::size_t first = 0;
-  for (; first + 16 <= runs; first += 16)
-    dot_sixteen_runs<Isa, true>(row, activations, first, 16, sums, offsets);
+  for (; first + 8 <= runs; first += 8)
+    dot_eight_runs(row, activations, first, 8, sums);
   if (first < runs)
-    dot_sixteen_runs<Isa, false>(row, activations, first, runs - first, sums, offsets);
-  floats8<Isa> total = simd::low_half(sums) + simd::high_half(sums);
+    dot_eight_runs(row, activations, first, runs - first, sums);
+  floats8<Isa> total = sums.set[0] + sums.set[1];
   if constexpr (B::affine)
-    total = total + offsets;
+    total = total + sums.offsets;
   return simd::halving_sum(total);
 }
 
@@ -86,13 +80,13 @@ template <class Isa, class B>
 [[gnu::always_inline]] inline void dot_super_block(const B& w, const q8_k& y, floats8<Isa>& sums) {
   using F = floats8<Isa>;
   const auto s = w.group_scales();
-  const auto scales = simd::prepare_scales<Isa>(s);
-  auto quads = simd::fill<simd::vec<std::int32_t, 16, Isa>>(0);
-  simd::unroll<4>([&](auto portion) __attribute__((always_inline)) {
-    const auto products = simd::quad_dot<Isa>(w.template codes<Isa, portion()>(), y.template signed_codes<Isa, portion()>());
-    quads = simd::add_scaled<portion(), static_cast<int>(B::group_size)>(quads, products, scales);
+  constexpr int group_size = static_cast<int>(B::group_size);
+  const auto scales = simd::prepare_scales<group_size, Isa>(s);
+  auto total = simd::fill<simd::quad_sums<Isa>>(0);
+  simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+    const auto quads = simd::quad_dot<Isa>(w.template codes<Isa, portion()>(), y.template signed_codes<Isa, portion()>());
+    total = simd::add_scaled<portion(), group_size, Isa>(total, quads, scales);
   });
-  auto total = simd::low_half(quads) + simd::high_half(quads);
   if constexpr (B::code_offset != 0) { // one sum of 16 activations for each of 16 groups
     static_assert(B::group_size == 16 && (B::code_offset & (B::code_offset - 1)) == 0);
     const auto below = simd::pair_dot<Isa>(simd::widen_words<Isa>(s), load_sums<Isa>(y));

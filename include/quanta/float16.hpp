@@ -13,13 +13,13 @@ struct f16 {
   std::uint16_t bits;
 
   f16() = default;
-  constexpr explicit f16(float value) : bits(encode(value)) {}
-  static constexpr f16 from_bits(std::uint16_t pattern) {
+  [[gnu::always_inline]] constexpr explicit f16(float value) : bits(encode(value)) {}
+  [[gnu::always_inline]] static constexpr f16 from_bits(std::uint16_t pattern) {
     f16 h{};
     h.bits = pattern;
     return h;
   }
-  constexpr explicit operator float() const {
+  [[gnu::always_inline]] constexpr explicit operator float() const {
     const std::uint32_t sign = (bits & 0x8000u) << 16, exponent = (bits >> 10) & 31u, fraction = bits & 0x3FFu;
     if (exponent == 31) // a NaN is returned quiet, as conversion instructions do
       return std::bit_cast<float>(sign | 0x7F800000u | fraction << 13 | (fraction ? 0x00400000u : 0u));
@@ -32,7 +32,7 @@ struct f16 {
   friend constexpr bool operator==(f16, f16) = default;
 
 private:
-  static constexpr std::uint16_t encode(float value) {
+  [[gnu::always_inline]] static constexpr std::uint16_t encode(float value) {
     const auto pattern = std::bit_cast<std::uint32_t>(value);
     const std::uint32_t sign = (pattern >> 16) & 0x8000u, magnitude = pattern & 0x7FFFFFFFu;
     if (magnitude > 0x7F800000u)
@@ -57,17 +57,17 @@ struct bf16 {
   std::uint16_t bits;
 
   bf16() = default;
-  constexpr explicit bf16(float value) : bits(encode(value)) {}
-  static constexpr bf16 from_bits(std::uint16_t pattern) {
+  [[gnu::always_inline]] constexpr explicit bf16(float value) : bits(encode(value)) {}
+  [[gnu::always_inline]] static constexpr bf16 from_bits(std::uint16_t pattern) {
     bf16 b{};
     b.bits = pattern;
     return b;
   }
-  constexpr explicit operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+  [[gnu::always_inline]] constexpr explicit operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
   friend constexpr bool operator==(bf16, bf16) = default;
 
 private:
-  static constexpr std::uint16_t encode(float value) {
+  [[gnu::always_inline]] static constexpr std::uint16_t encode(float value) {
     const auto pattern = std::bit_cast<std::uint32_t>(value);
     if ((pattern & 0x7FFFFFFFu) > 0x7F800000u)
       return static_cast<std::uint16_t>(pattern >> 16 | 0x40u);

@@ -40,7 +40,7 @@ struct super_block_integers {
 
 /// Without importance: the largest scale becomes the top integer, the others are rounded.
 template <std::size_t Groups, int Top>
-inline f16 round_to_integers(const float* values, std::uint8_t* integers) {
+[[gnu::always_inline]] inline f16 round_to_integers(const float* values, std::uint8_t* integers) {
   float largest = 0.f;
   for (std::size_t j = 0; j < Groups; ++j)
     largest = values[j] > largest ? values[j] : largest;

@@ -65,7 +65,7 @@ inline void search_groups(q6_k, const float* x, std::size_t blocks, const float*
 }
 
 /// The first scale of largest magnitude among 16.
-inline float extreme_scale(const float* scales) {
+[[gnu::always_inline]] inline float extreme_scale(const float* scales) {
   float extreme = 0.f, magnitude = 0.f;
   for (std::size_t j = 0; j < 16; ++j) {
     const float a = scales[j] < 0.f ? -scales[j] : scales[j];
@@ -78,7 +78,7 @@ inline float extreme_scale(const float* scales) {
 }
 /// Integers -Half .. Top for 16 scales, the extreme one becoming -Half; returns d.
 template <int Half, int Top>
-inline f16 round_scales(const float* scales, float extreme, std::int8_t* integers) {
+[[gnu::always_inline]] inline f16 round_scales(const float* scales, float extreme, std::int8_t* integers) {
   const float t = static_cast<float>(-Half) / extreme;
   for (std::size_t j = 0; j < 16; ++j) {
     const float level = simd::native<isa::portable>::round_even(t * scales[j]);
@@ -90,16 +90,7 @@ inline f16 round_scales(const float* scales, float extreme, std::int8_t* integer
 
 /// q3_k: integers -32 .. 31; a super-block without scales has the lowest ones.
 template <class Isa>
-inline f16 choose_scales(q3_k, const float* scales, const float* weights, std::int8_t* integers) {
-  if (weights) {
-    using V = simd::vec<float, 1, isa::portable>;
-    const auto fit = search_symmetric<16, 32, V>(scales, weights);
-    for (std::size_t j = 0; j < 16; ++j)
-      integers[j] = static_cast<std::int8_t>(
-          fit.t.v[0] == 0.f ? -32.f
-                            : nearest_level(simd::unfused(V{fit.t.v[0] * scales[j]}), V{-32.f}, V{31.f}).v[0]);
-    return f16(fit.scale.v[0]);
-  }
+[[gnu::always_inline]] inline f16 choose_scales(q3_k, const float* scales, std::int8_t* integers) {
   const float extreme = extreme_scale(scales);
   if (extreme != 0.f)
     return round_scales<32, 31>(scales, extreme, integers);
@@ -108,8 +99,36 @@ inline f16 choose_scales(q3_k, const float* scales, const float* weights, std::i
   return f16(0.f);
 }
 template <class Isa>
-inline f16 choose_scales(q6_k, const float* scales, const float*, std::int8_t* integers) {
+[[gnu::always_inline]] inline f16 choose_scales(q6_k, const float* scales, std::int8_t* integers) {
   return round_scales<128, 127>(scales, extreme_scale(scales), integers);
+}
+
+/// q3_k with importance: the scales of 8 super-blocks are searched side by side, each weighing the sum of its weights.
+struct searched_scales {
+  f16 d[blocks_together];
+  std::int8_t s[blocks_together][16];
+};
+template <class Isa>
+inline void search_scales(const symmetric_groups& found, std::size_t count, searched_scales& out) {
+  using V = simd::vec<float, blocks_together, Isa>;
+  alignas(64) float xt[16 * blocks_together], wt[16 * blocks_together], d[blocks_together];
+  for (std::size_t j = 0; j < 16; ++j)
+    for (std::size_t b = 0; b < blocks_together; ++b) {
+      xt[j * blocks_together + b] = b < count ? found.scale[b * 16 + j] : 0.f;
+      wt[j * blocks_together + b] = b < count ? found.weight[b * 16 + j] : 0.f;
+    }
+  const auto fit = search_symmetric<16, 32, V>(xt, wt);
+  simd::store(d, fit.scale);
+  const V low = simd::fill<V>(-32.f), high = simd::fill<V>(31.f), zero = simd::fill<V>(0.f);
+  for (std::size_t j = 0; j < 16; ++j) {
+    const V level = nearest_level(simd::unfused(fit.t * simd::load<V>(xt + j * blocks_together)), low, high);
+    float integer[blocks_together];
+    simd::store(integer, simd::select(fit.t == zero, low, level));
+    for (std::size_t b = 0; b < count; ++b)
+      out.s[b][j] = static_cast<std::int8_t>(integer[b]);
+  }
+  for (std::size_t b = 0; b < count; ++b)
+    out.d[b] = f16(d[b]);
 }
 
 /// Encodes `blocks` super-blocks; importance is null or has one value a weight.
@@ -122,6 +141,11 @@ void encode_super_blocks(const float* x, std::size_t blocks, B* out, const float
   while (blocks > 0) {
     const std::size_t count = blocks < blocks_together ? blocks : blocks_together;
     search_groups<Isa>(B{}, x, count, importance, found);
+    [[maybe_unused]] searched_scales searched;
+    const bool scales_searched = std::same_as<B, q3_k> && importance;
+    if constexpr (std::same_as<B, q3_k>)
+      if (scales_searched)
+        search_scales<Isa>(found, count, searched);
     for (std::size_t b = 0; b < count; ++b) {
       const float* scales = found.scale + b * groups;
       if constexpr (std::same_as<B, q6_k>) { // nothing to scale: the reference writes zero bytes
@@ -131,8 +155,9 @@ void encode_super_blocks(const float* x, std::size_t blocks, B* out, const float
           continue;
         }
       }
-      std::int8_t s[16];
-      const f16 half_d = choose_scales<Isa>(B{}, scales, importance ? found.weight + b * groups : nullptr, s);
+      std::int8_t chosen[16];
+      const f16 half_d = scales_searched ? searched.d[b] : choose_scales<Isa>(B{}, scales, chosen);
+      const std::int8_t* s = scales_searched ? searched.s[b] : chosen;
       const float d = static_cast<float>(half_d);
       alignas(64) std::uint8_t codes[detail::super_block_size];
       for (std::size_t j = 0; j < groups; ++j) {

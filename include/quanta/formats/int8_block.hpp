@@ -33,16 +33,13 @@ struct int8_block {
   constexpr int code(std::size_t i) const { return qs[i] + 128; }
 
   template <class Isa>
-  [[gnu::always_inline]] static simd::code_bytes<Isa> codes(const int8_block& a, std::size_t run_a, const int8_block& b,
-                                                            std::size_t run_b) {
-    return signed_codes<Isa>(a, run_a, b, run_b) ^ simd::fill<simd::code_bytes<Isa>>(0x80);
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t run) const {
+    return signed_codes<Isa>(run) ^ simd::fill<simd::code_bytes<Isa>>(0x80);
   }
   /// The bytes as they are stored, for the signed side of a product.
   template <class Isa>
-  [[gnu::always_inline]] static simd::code_bytes<Isa> signed_codes(const int8_block& a, std::size_t run_a,
-                                                                   const int8_block& b, std::size_t run_b) {
-    return simd::load_two_runs<Isa>(reinterpret_cast<const std::uint8_t*>(&a.qs[32 * run_a]),
-                                    reinterpret_cast<const std::uint8_t*>(&b.qs[32 * run_b]));
+  [[gnu::always_inline]] simd::code_bytes<Isa> signed_codes(std::size_t run) const {
+    return simd::load<simd::code_bytes<Isa>>(reinterpret_cast<const std::uint8_t*>(&qs[32 * run]));
   }
 };
 

@@ -83,33 +83,26 @@ struct linear_block : detail::linear_scales<Kind> {
     return q;
   }
 
-  /// Codes of two runs, each of some block.
+  /// The codes of one run.
   template <class Isa>
-  [[gnu::always_inline]] static simd::code_bytes<Isa> codes(const linear_block& a, std::size_t run_a,
-                                                            const linear_block& b, std::size_t run_b) {
-    simd::code_bytes<Isa> q;
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t run) const {
+    simd::code_bytes<Isa> q = simd::fill<simd::code_bytes<Isa>>(0);
     if constexpr (Bits == 8)
-      q = simd::load_two_runs<Isa>(&a.planes[32 * run_a], &b.planes[32 * run_b]);
+      q = simd::load<simd::code_bytes<Isa>>(&planes[32 * run]);
     else if constexpr (nibble_bytes > 0)
-      q = simd::unpack_nibbles<Isa>(&a.planes[nibbles_at + 16 * run_a], &b.planes[nibbles_at + 16 * run_b]);
-    if constexpr (crumb_bytes > 0) {
-      const auto crumbs = simd::unpack_crumbs<Isa>(&a.planes[crumbs_at + 8 * run_a], &b.planes[crumbs_at + 8 * run_b]);
-      if constexpr (nibble_bytes > 0)
-        q = q | simd::scale_bytes<crumb_shift>(crumbs);
-      else
-        q = crumbs;
-    }
+      q = simd::unpack_nibbles<Isa>(&planes[nibbles_at + 16 * run]);
+    if constexpr (crumb_bytes > 0)
+      q = q | simd::unpack_crumbs<crumb_shift, Isa>(&planes[crumbs_at + 8 * run]);
     if constexpr (bit_bytes > 0) {
-      packed<std::uint32_t> bits_a, bits_b;
-      std::memcpy(&bits_a, &a.planes[4 * run_a], 4);
-      std::memcpy(&bits_b, &b.planes[4 * run_b], 4);
-      q = q | simd::expand_bits<1 << bit_shift, Isa>(bits_a, bits_b);
+      packed<std::uint32_t> high;
+      std::memcpy(&high, &planes[4 * run], 4);
+      q = q | simd::expand_bits<1 << bit_shift, Isa>(high);
     }
     return q;
   }
 
   /// Writes the codes of all values into the planes.
-  constexpr void assemble(const std::uint8_t* q) {
+  [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {
     for (std::size_t run = 0; run < runs; ++run, q += 32) {
       if constexpr (Bits == 8) {
         for (std::size_t l = 0; l < 32; ++l)

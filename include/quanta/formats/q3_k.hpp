@@ -46,12 +46,11 @@ struct super_block<3> : detail::super_block_traits {
   }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    constexpr int shift = Portion % 2 * 4;
-    return simd::unpack_two_planes<shift, shift + 2, 3, Isa>(&qs[Portion / 2 * 32]) |
-           simd::scale_bytes<2>(simd::unpack_two_planes<2 * Portion, 2 * Portion + 1, 1, Isa>(hmask.data()));
+    return simd::unpack_bits<Portion % 4 * 2, 2, 0, Isa>(&qs[Portion / 4 * 32]) |
+           simd::unpack_bits<Portion, 1, 2, Isa>(hmask.data());
   }
   /// s in -32..31.
-  constexpr void assemble(f16 scale, const std::int8_t* s, const std::uint8_t* q) {
+  [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::int8_t* s, const std::uint8_t* q) {
     d = scale;
     const auto u = [&](std::size_t g) { return static_cast<unsigned>(s[g] + 32); };
     for (std::size_t j = 0; j < 8; ++j)

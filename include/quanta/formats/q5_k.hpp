@@ -30,10 +30,10 @@ struct super_block<5> : detail::super_block_32_scales {
   }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    return simd::unpack_two_planes<0, 4, 15, Isa>(&qs[32 * Portion]) |
-           simd::scale_bytes<4>(simd::unpack_two_planes<2 * Portion, 2 * Portion + 1, 1, Isa>(qh.data()));
+    return simd::unpack_bits<Portion % 2 * 4, 4, 0, Isa>(&qs[Portion / 2 * 32]) |
+           simd::unpack_bits<Portion, 1, 4, Isa>(qh.data());
   }
-  constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m, const std::uint8_t* q) {
+  [[gnu::always_inline]] constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m, const std::uint8_t* q) {
     d = scale, dmin = min_scale;
     pairs.assemble(s, m);
     detail::assemble_bit_plane<4>(qh, q);

@@ -40,11 +40,11 @@ struct super_block<6> : detail::super_block_traits {
   }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    constexpr int h = Portion / 2, shift = Portion % 2 * 4;
-    return simd::unpack_plane<shift, 15, Isa>(&ql[64 * h]) |
-           simd::scale_bytes<4>(simd::unpack_two_planes<shift, shift + 2, 3, Isa>(&qh[32 * h]));
+    constexpr int h = Portion / 4, r = Portion % 4;
+    return simd::unpack_bits<r / 2 * 4, 4, 0, Isa>(&ql[64 * h + r % 2 * 32]) |
+           simd::unpack_bits<2 * r, 2, 4, Isa>(&qh[32 * h]);
   }
-  constexpr void assemble(f16 scale, const std::int8_t* s, const std::uint8_t* q) {
+  [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::int8_t* s, const std::uint8_t* q) {
     d = scale;
     for (std::size_t g = 0; g < 16; ++g)
       scales[g] = s[g];

@@ -29,13 +29,13 @@ struct q8_1 {
   constexpr int code(std::size_t i) const { return qs[i] + 128; }
 
   template <class Isa>
-  [[gnu::always_inline]] static simd::code_bytes<Isa> codes(const q8_1& a, std::size_t, const q8_1& b, std::size_t) {
-    return signed_codes<Isa>(a, 0, b, 0) ^ simd::fill<simd::code_bytes<Isa>>(0x80);
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t run) const {
+    return signed_codes<Isa>(run) ^ simd::fill<simd::code_bytes<Isa>>(0x80);
   }
+  /// The bytes as they are stored, for the signed side of a product.
   template <class Isa>
-  [[gnu::always_inline]] static simd::code_bytes<Isa> signed_codes(const q8_1& a, std::size_t, const q8_1& b, std::size_t) {
-    return simd::load_two_runs<Isa>(reinterpret_cast<const std::uint8_t*>(a.qs.data()),
-                                    reinterpret_cast<const std::uint8_t*>(b.qs.data()));
+  [[gnu::always_inline]] simd::code_bytes<Isa> signed_codes(std::size_t run) const {
+    return simd::load<simd::code_bytes<Isa>>(reinterpret_cast<const std::uint8_t*>(&qs[32 * run]));
   }
 };
 static_assert(sizeof(q8_1) == find_type(tensor_type::q8_1)->block_bytes);

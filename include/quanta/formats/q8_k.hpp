@@ -29,10 +29,10 @@ struct q8_k {
   constexpr float minimum(std::size_t) const { return 0.f; }
   constexpr int code(std::size_t i) const { return qs[i] + 128; }
 
-  /// 64 of the bytes as they are stored, for the signed side of a product.
+  /// 32 of the bytes as they are stored, for the signed side of a product.
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> signed_codes() const {
-    return simd::load<simd::code_bytes<Isa>>(reinterpret_cast<const std::uint8_t*>(&qs[64 * Portion]));
+    return simd::load<simd::code_bytes<Isa>>(reinterpret_cast<const std::uint8_t*>(&qs[32 * Portion]));
   }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {

@@ -34,7 +34,7 @@ constexpr std::uint64_t load_double_word(const std::uint8_t* p) { return join_wo
 
 /// One bit of 256 codes: byte l holds bit Bit of codes l, l + 32, .. l + 224 from the low bit up.
 template <int Bit>
-constexpr void assemble_bit_plane(std::array<std::uint8_t, 32>& plane, const std::uint8_t* q) {
+[[gnu::always_inline]] constexpr void assemble_bit_plane(std::array<std::uint8_t, 32>& plane, const std::uint8_t* q) {
   for (std::size_t l = 0; l < 32; ++l) {
     unsigned byte = 0;
     for (std::size_t k = 0; k < 8; ++k)
@@ -44,7 +44,7 @@ constexpr void assemble_bit_plane(std::array<std::uint8_t, 32>& plane, const std
 }
 /// Two bits of 256 codes, from Bit up: byte 32 h + l holds those of codes 128 h + l, + 32, + 64, + 96 from the low bits up.
 template <int Bit>
-constexpr void assemble_crumb_plane(std::array<std::uint8_t, 64>& plane, const std::uint8_t* q) {
+[[gnu::always_inline]] constexpr void assemble_crumb_plane(std::array<std::uint8_t, 64>& plane, const std::uint8_t* q) {
   for (std::size_t h = 0; h < 2; ++h)
     for (std::size_t l = 0; l < 32; ++l) {
       const std::uint8_t* p = q + 128 * h + l;

@@ -20,7 +20,7 @@ struct six_bit_pairs {
     const std::uint32_t w1 = load_word(&bytes[4]), w2 = load_word(&bytes[8]);
     return {join_words(w1 & 0x3F3F3F3Fu, (w2 >> 4 & 0x0F0F0F0Fu) | (w1 >> 6 & 0x03030303u) << 4)};
   }
-  constexpr void assemble(const std::uint8_t* s, const std::uint8_t* m) {
+  [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* s, const std::uint8_t* m) {
     for (std::size_t j = 0; j < 4; ++j) {
       bytes[j] = static_cast<std::uint8_t>(s[j] | s[j + 4] >> 4 << 6);
       bytes[4 + j] = static_cast<std::uint8_t>(m[j] | m[j + 4] >> 4 << 6);
@@ -46,7 +46,7 @@ struct super_block_32_scales : super_block_traits {
 };
 
 /// Low nibbles of 256 codes: byte 32 c + l holds code 64 c + l in the low nibble, code 64 c + 32 + l in the high one.
-constexpr void assemble_nibbles_32(std::array<std::uint8_t, 128>& qs, const std::uint8_t* q) {
+[[gnu::always_inline]] constexpr void assemble_nibbles_32(std::array<std::uint8_t, 128>& qs, const std::uint8_t* q) {
   for (std::size_t c = 0; c < 4; ++c)
     for (std::size_t l = 0; l < 32; ++l)
       qs[32 * c + l] = static_cast<std::uint8_t>((q[64 * c + l] & 15) | (q[64 * c + 32 + l] & 15) << 4);

@@ -24,7 +24,7 @@ struct native<isa::portable> {
   using floats = vec<float, N, level>;
   template <std::size_t N>
   using ints = vec<std::int32_t, N, level>;
-  using codes = vec<std::uint8_t, 64, level>;
+  using codes = vec<std::uint8_t, 32, level>;
 
   [[gnu::always_inline]] static float unfused(float product) {
 #if defined(__GNUC__) || defined(__clang__)
@@ -89,22 +89,21 @@ struct native<isa::portable> {
     for (std::size_t i = 0; i < N; ++i)
       p[i] = T(a.v[i]);
   }
-  template <std::size_t N>
-  [[gnu::always_inline]] static floats<N> load_halves(const std::uint8_t* p, std::size_t stride) {
-    floats<N> r;
-    for (std::size_t i = 0; i < N; ++i) {
+  [[gnu::always_inline]] static floats<8> load_halves(const std::uint8_t* p, std::size_t stride) {
+    floats<8> r;
+    for (std::size_t i = 0; i < 8; ++i) {
       packed<f16> h;
       std::memcpy(&h, p + i * stride, 2);
       r.v[i] = static_cast<float>(h.get());
     }
     return r;
   }
+  template <int Lane>
+  [[gnu::always_inline]] static floats<8> broadcast_lane(const floats<8>& a) {
+    return fill<floats<8>>(a.v[Lane]);
+  }
   [[gnu::always_inline]] static float widen_half(f16 h) { return static_cast<float>(h); }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) { return f16(x); }
-  template <int Which, class T, std::size_t N>
-  [[gnu::always_inline]] static vec<T, N / 2, level> half_of(const vec<T, N, level>& a) {
-    return load<vec<T, N / 2, level>>(a.v + Which * N / 2);
-  }
   template <std::size_t N>
   [[gnu::always_inline]] static floats<N> row_maxima(const floats<N> (&rows)[N]) {
     floats<N> r;
@@ -116,56 +115,33 @@ struct native<isa::portable> {
     return r;
   }
 
-  template <int Low, int High, std::uint8_t Mask>
-  [[gnu::always_inline]] static codes unpack_two_planes(const std::uint8_t* p) {
-    codes r;
-    for (std::size_t l = 0; l < 32; ++l) {
-      r.v[l] = static_cast<std::uint8_t>(p[l] >> Low & Mask);
-      r.v[32 + l] = static_cast<std::uint8_t>(p[l] >> High & Mask);
-    }
-    return r;
+  template <int From, int Count, int To>
+  [[gnu::always_inline]] static codes move_bits(codes a) {
+    for (std::uint8_t& e : a.v)
+      e = static_cast<std::uint8_t>((e >> From & ((1 << Count) - 1)) << To);
+    return a;
   }
-  template <int Shift, std::uint8_t Mask>
-  [[gnu::always_inline]] static codes unpack_plane(const std::uint8_t* p) {
-    codes r;
-    for (std::size_t l = 0; l < 64; ++l)
-      r.v[l] = static_cast<std::uint8_t>(p[l] >> Shift & Mask);
-    return r;
-  }
-  [[gnu::always_inline]] static codes unpack_nibbles(const std::uint8_t* a, const std::uint8_t* b) {
+  [[gnu::always_inline]] static codes unpack_nibbles(const std::uint8_t* p) {
     codes r;
     for (std::size_t l = 0; l < 16; ++l) {
-      r.v[l] = a[l] & 15;
-      r.v[16 + l] = static_cast<std::uint8_t>(a[l] >> 4);
-      r.v[32 + l] = b[l] & 15;
-      r.v[48 + l] = static_cast<std::uint8_t>(b[l] >> 4);
+      r.v[l] = p[l] & 15;
+      r.v[16 + l] = static_cast<std::uint8_t>(p[l] >> 4);
     }
     return r;
   }
-  [[gnu::always_inline]] static codes unpack_crumbs(const std::uint8_t* a, const std::uint8_t* b) {
+  template <int To>
+  [[gnu::always_inline]] static codes unpack_crumbs(const std::uint8_t* p) {
     codes r;
-    for (std::size_t i = 0; i < 64; ++i)
-      r.v[i] = (i < 32 ? a : b)[i % 8] >> 2 * (i % 32 / 8) & 3;
+    for (std::size_t i = 0; i < 32; ++i)
+      r.v[i] = static_cast<std::uint8_t>((p[i % 8] >> 2 * (i / 8) & 3) << To);
     return r;
   }
   template <std::uint8_t Value>
-  [[gnu::always_inline]] static codes expand_bits(std::uint32_t a, std::uint32_t b) {
+  [[gnu::always_inline]] static codes expand_bits(std::uint32_t bits) {
     codes r;
-    for (std::size_t i = 0; i < 64; ++i)
-      r.v[i] = ((i < 32 ? a : b) >> i % 32 & 1u) ? Value : std::uint8_t{0};
+    for (std::size_t i = 0; i < 32; ++i)
+      r.v[i] = (bits >> i & 1u) ? Value : std::uint8_t{0};
     return r;
-  }
-  [[gnu::always_inline]] static codes load_two_runs(const std::uint8_t* a, const std::uint8_t* b) {
-    codes r;
-    std::memcpy(r.v, a, 32);
-    std::memcpy(r.v + 32, b, 32);
-    return r;
-  }
-  template <int Count, std::size_t N>
-  [[gnu::always_inline]] static vec<std::uint8_t, N, level> scale_bytes(vec<std::uint8_t, N, level> a) {
-    for (std::uint8_t& e : a.v)
-      e = static_cast<std::uint8_t>(e << Count);
-    return a;
   }
   template <int Part, int Offset>
   [[gnu::always_inline]] static floats<16> codes_to_floats(const codes& c) {
@@ -188,27 +164,30 @@ struct native<isa::portable> {
   }
 
   template <int Offset>
-  [[gnu::always_inline]] static ints<16> centred_quad_dot(const codes& u, const codes& s) {
-    ints<16> r;
-    for (std::size_t k = 0; k < 16; ++k) {
+  [[gnu::always_inline]] static ints<8> centred_quad_dot(const codes& u, const codes& s) {
+    ints<8> r;
+    for (std::size_t k = 0; k < 8; ++k) {
       r.v[k] = 0;
       for (std::size_t i = 4 * k; i < 4 * k + 4; ++i)
         r.v[k] += (u.v[i] - Offset) * static_cast<std::int8_t>(s.v[i]);
     }
     return r;
   }
-  [[gnu::always_inline]] static ints<16> quad_dot(const codes& u, const codes& s) { return centred_quad_dot<0>(u, s); }
+  [[gnu::always_inline]] static ints<8> quad_dot(const codes& u, const codes& s) { return centred_quad_dot<0>(u, s); }
   [[gnu::always_inline]] static ints<16> widen(small_integers n) {
     ints<16> r;
     for (std::size_t i = 0; i < 16; ++i)
       r.v[i] = n[i];
     return r;
   }
-  [[gnu::always_inline]] static ints<16> prepare_scales(small_integers scales) { return widen(scales); }
+  template <int Group>
+  [[gnu::always_inline]] static ints<16> prepare_scales(small_integers scales) {
+    return widen(scales);
+  }
   template <int Portion, int Group>
-  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const ints<16>& scales) {
-    for (std::size_t k = 0; k < 16; ++k)
-      sums.v[k] += quads.v[k] * scales.v[(64 * Portion + 4 * k) / Group];
+  [[gnu::always_inline]] static ints<8> add_scaled(ints<8> sums, const ints<8>& quads, const ints<16>& scales) {
+    for (std::size_t k = 0; k < 8; ++k)
+      sums.v[k] += quads.v[k] * scales.v[(32 * Portion + 4 * k) / Group];
     return sums;
   }
   [[gnu::always_inline]] static ints<8> pair_dot(const vec<std::int16_t, 16, level>& a,
@@ -228,13 +207,6 @@ struct native<isa::portable> {
     vec<std::int16_t, 16, level> r;
     for (std::size_t i = 0; i < 16; ++i)
       r.v[i] = n[i / 2];
-    return r;
-  }
-  template <int Pair>
-  [[gnu::always_inline]] static floats<16> spread_pair(const floats<16>& factors) {
-    floats<16> r;
-    for (std::size_t i = 0; i < 16; ++i)
-      r.v[i] = factors.v[2 * Pair + i / 8];
     return r;
   }
 };

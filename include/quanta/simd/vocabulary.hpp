@@ -116,11 +116,16 @@ template <class T, std::size_t N, class Isa>
   }
 }
 
-/// N halves that lie `stride` bytes apart, the first at p, as floats. What makes scales of small blocks cheap: they are
+/// 8 halves that lie `stride` bytes apart, the first at p, as floats. What makes scales of small blocks cheap: they are
 /// collected into one register and converted together.
-template <std::size_t N, class Isa>
-[[gnu::always_inline]] inline vec<float, N, Isa> load_halves(const std::uint8_t* p, std::size_t stride) {
-  return native<Isa>::template load_halves<N>(p, stride);
+template <class Isa>
+[[gnu::always_inline]] inline vec<float, 8, Isa> load_halves(const std::uint8_t* p, std::size_t stride) {
+  return native<Isa>::load_halves(p, stride);
+}
+/// All lanes equal to lane Lane: a shuffle where it beats a broadcast from memory.
+template <int Lane, class Isa>
+[[gnu::always_inline]] inline vec<float, 8, Isa> broadcast_lane(const vec<float, 8, Isa>& a) {
+  return native<Isa>::template broadcast_lane<Lane>(a);
 }
 
 /// One half as a float and back, with the level's instructions.
@@ -148,22 +153,6 @@ template <std::size_t N, class Isa>
   }
 }
 
-/// The lower and upper half of a vector, and a vector made of two.
-template <class T, std::size_t N, class Isa>
-[[gnu::always_inline]] inline vec<T, N / 2, Isa> low_half(const vec<T, N, Isa>& a) {
-  if constexpr (form<vec<T, N, Isa>> == shape::pair)
-    return a.low;
-  else
-    return native<Isa>::template half_of<0>(a);
-}
-template <class T, std::size_t N, class Isa>
-[[gnu::always_inline]] inline vec<T, N / 2, Isa> high_half(const vec<T, N, Isa>& a) {
-  if constexpr (form<vec<T, N, Isa>> == shape::pair)
-    return a.high;
-  else
-    return native<Isa>::template half_of<1>(a);
-}
-
 /// Lane p of the result is the largest value of rows[p], for as many rows as lanes; no NaN among them.
 template <class V>
 [[gnu::always_inline]] inline V row_maxima(const V (&rows)[lanes<V>]) {
@@ -186,47 +175,37 @@ template <class V>
 
 // --- bytes -----------------------------------------------------------------------------------------------------------
 
-/// Bytes of a code vector: every kernel takes its codes in portions of 64.
-inline constexpr std::size_t code_portion = 64;
+/// Every kernel takes its codes in portions of 32: the 8 quads of one portion are the 8 lanes of the definition of `dot`.
+/// At the AVX-512 level they are 256-bit registers too: half of the work is loads and shuffles that wider registers do not
+/// spare, and measured 5 to 30 % faster so on a core that runs 512-bit instructions in two steps.
+inline constexpr std::size_t code_portion = 32;
 template <class Isa>
 using code_bytes = vec<std::uint8_t, code_portion, Isa>;
+template <class Isa>
+using quad_sums = vec<std::int32_t, code_portion / 4, Isa>;
 
-/// 64 codes from 32 bytes: code l is (p[l] >> Low) & Mask, code 32 + l is (p[l] >> High) & Mask.
-template <int Low, int High, std::uint8_t Mask, class Isa>
-[[gnu::always_inline]] inline code_bytes<Isa> unpack_two_planes(const std::uint8_t* p) {
-  return native<Isa>::template unpack_two_planes<Low, High, Mask>(p);
+/// 32 codes from Count bits of 32 bytes, moved from bit From to bit To: code l is ((p[l] >> From) & (2^Count - 1)) << To.
+template <int From, int Count, int To, class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> unpack_bits(const std::uint8_t* p) {
+  using V = code_bytes<Isa>;
+  return detail::split<V>([](const auto& x) __attribute__((always_inline)) {
+    return native<Isa>::template move_bits<From, Count, To>(x);
+  }, load<V>(p));
 }
-/// 64 codes from 64 bytes: code l is (p[l] >> Shift) & Mask.
-template <int Shift, std::uint8_t Mask, class Isa>
-[[gnu::always_inline]] inline code_bytes<Isa> unpack_plane(const std::uint8_t* p) {
-  return native<Isa>::template unpack_plane<Shift, Mask>(p);
-}
-/// 64 codes from two runs of 16 bytes: low nibbles of a, high nibbles of a, low nibbles of b, high nibbles of b.
+/// 32 codes from 16 bytes: the low nibbles, then the high ones.
 template <class Isa>
-[[gnu::always_inline]] inline code_bytes<Isa> unpack_nibbles(const std::uint8_t* a, const std::uint8_t* b) {
-  return native<Isa>::unpack_nibbles(a, b);
+[[gnu::always_inline]] inline code_bytes<Isa> unpack_nibbles(const std::uint8_t* p) {
+  return native<Isa>::unpack_nibbles(p);
 }
-/// 64 codes of two bits from two runs of 8 bytes: code 8 r + j of a run is bits 2 r and 2 r + 1 of its byte j, r = 0 .. 3.
-template <class Isa>
-[[gnu::always_inline]] inline code_bytes<Isa> unpack_crumbs(const std::uint8_t* a, const std::uint8_t* b) {
-  return native<Isa>::unpack_crumbs(a, b);
+/// 32 codes of two bits from 8 bytes, times 2^To: code 8 r + j is bits 2 r and 2 r + 1 of byte j, r = 0 .. 3.
+template <int To, class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> unpack_crumbs(const std::uint8_t* p) {
+  return native<Isa>::template unpack_crumbs<To>(p);
 }
-/// 64 bytes from 64 bits: byte i is Value if bit i % 32 of (i < 32 ? a : b) is set, else 0.
+/// 32 bytes from 32 bits: byte i is Value if bit i is set, else 0.
 template <std::uint8_t Value, class Isa>
-[[gnu::always_inline]] inline code_bytes<Isa> expand_bits(std::uint32_t a, std::uint32_t b) {
-  return native<Isa>::template expand_bits<Value>(a, b);
-}
-/// 64 bytes from two runs of 32.
-template <class Isa>
-[[gnu::always_inline]] inline code_bytes<Isa> load_two_runs(const std::uint8_t* a, const std::uint8_t* b) {
-  return native<Isa>::load_two_runs(a, b);
-}
-/// Bytes times 2^Count; each must stay under 256.
-template <int Count, std::size_t N, class Isa>
-[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> scale_bytes(const vec<std::uint8_t, N, Isa>& a) {
-  using V = vec<std::uint8_t, N, Isa>;
-  return detail::split<V>(
-      [](const auto& x) __attribute__((always_inline)) { return native<Isa>::template scale_bytes<Count>(x); }, a);
+[[gnu::always_inline]] inline code_bytes<Isa> expand_bits(std::uint32_t bits) {
+  return native<Isa>::template expand_bits<Value>(bits);
 }
 
 /// Codes 16 Part to 16 Part + 15 less Offset, as floats; codes 0 to 255, the difference fits a signed byte unless
@@ -258,21 +237,18 @@ template <class Byte, std::size_t N, class Isa>
 
 // --- integer products ------------------------------------------------------------------------------------------------
 
-/// 16 sums of quads: lane k is the sum over i = 4k .. 4k+3 of u[i] * s[i], u unsigned, s signed. u <= 127, so that pairs
-/// stay within the int16 that 256-bit code goes through: 2 * 127 * 128 = 32,512.
+/// 8 sums of quads: lane k is the sum over i = 4k .. 4k+3 of u[i] * s[i], u unsigned, s signed. u <= 127, so that pairs
+/// stay within the int16 that code without VNNI goes through: 2 * 127 * 128 = 32,512.
 template <class Isa>
-[[gnu::always_inline]] inline vec<std::int32_t, 16, Isa> quad_dot(const code_bytes<Isa>& u, const code_bytes<Isa>& s) {
-  using R = vec<std::int32_t, 16, Isa>;
-  return detail::split<R>(
+[[gnu::always_inline]] inline quad_sums<Isa> quad_dot(const code_bytes<Isa>& u, const code_bytes<Isa>& s) {
+  return detail::split<quad_sums<Isa>>(
       [](const auto& a, const auto& b) __attribute__((always_inline)) { return native<Isa>::quad_dot(a, b); }, u, s);
 }
 /// The same with u - Offset in place of u, exact for all u < 2 * Offset and every signed s, -128 included.
 /// Offset is at most 32, or 128.
 template <int Offset, class Isa>
-[[gnu::always_inline]] inline vec<std::int32_t, 16, Isa> centred_quad_dot(const code_bytes<Isa>& u,
-                                                                          const code_bytes<Isa>& s) {
-  using R = vec<std::int32_t, 16, Isa>;
-  return detail::split<R>(
+[[gnu::always_inline]] inline quad_sums<Isa> centred_quad_dot(const code_bytes<Isa>& u, const code_bytes<Isa>& s) {
+  return detail::split<quad_sums<Isa>>(
       [](const auto& a, const auto& b) __attribute__((always_inline)) {
         return native<Isa>::template centred_quad_dot<Offset>(a, b);
       },
@@ -284,16 +260,15 @@ template <class Isa>
 [[gnu::always_inline]] inline vec<std::int32_t, 16, Isa> widen(small_integers n) {
   return native<Isa>::widen(n);
 }
-/// 16 small integers prepared as multipliers of quads. Each level keeps them as its multiply instruction wants them.
-template <class Isa>
+/// The scales of groups of Group codes, prepared as multipliers of quads: each level keeps them as its instructions want.
+template <int Group, class Isa>
 [[gnu::always_inline]] inline auto prepare_scales(small_integers scales) {
-  return native<Isa>::prepare_scales(scales);
+  return native<Isa>::template prepare_scales<Group>(scales);
 }
-/// sums[k] + quads[k] * scale of the group that quad k of portion Portion lies in; groups of Group codes; quads fit int16.
+/// sums[k] + quads[k] * scale of the group that quad k of portion Portion lies in; quads fit int16.
 template <int Portion, int Group, class Isa, class Scales>
-[[gnu::always_inline]] inline vec<std::int32_t, 16, Isa> add_scaled(const vec<std::int32_t, 16, Isa>& sums,
-                                                                    const vec<std::int32_t, 16, Isa>& quads,
-                                                                    const Scales& scales) {
+[[gnu::always_inline]] inline quad_sums<Isa> add_scaled(const quad_sums<Isa>& sums, const quad_sums<Isa>& quads,
+                                                        const Scales& scales) {
   return native<Isa>::template add_scaled<Portion, Group>(sums, quads, scales);
 }
 
@@ -314,12 +289,6 @@ template <class Isa>
 template <class Isa>
 [[gnu::always_inline]] inline vec<std::int16_t, 16, Isa> widen_words_twice(small_integers n) {
   return native<Isa>::widen_words_twice(n);
-}
-
-/// Lanes 0 to 7 equal to factors[2 Pair], lanes 8 to 15 to factors[2 Pair + 1].
-template <int Pair, class Isa>
-[[gnu::always_inline]] inline vec<float, 16, Isa> spread_pair(const vec<float, 16, Isa>& factors) {
-  return native<Isa>::template spread_pair<Pair>(factors);
 }
 
 } // namespace quanta::simd

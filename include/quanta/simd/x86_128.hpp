@@ -13,7 +13,7 @@ struct x86_128 {
   using floats = vec<float, N, Isa>;
   template <std::size_t N>
   using ints = vec<std::int32_t, N, Isa>;
-  using codes = vec<std::uint8_t, 64, Isa>;
+  using codes = vec<std::uint8_t, 32, Isa>;
   using floats4 = vec<float, 4, Isa, shape::single>;
   using ints4 = vec<std::int32_t, 4, Isa, shape::single>;
   using bytes16 = vec<std::uint8_t, 16, Isa, shape::single>;
@@ -64,32 +64,24 @@ struct x86_128 {
     for (int i = 0; i < 4; ++i)
       p[i] = T(t[i]);
   }
-  template <std::size_t N>
-  [[gnu::always_inline]] static floats<N> load_halves(const std::uint8_t* p, std::size_t stride) {
-    f16 halves[N];
-    for (std::size_t i = 0; i < N; ++i)
+  [[gnu::always_inline]] static floats<8> load_halves(const std::uint8_t* p, std::size_t stride) {
+    f16 halves[8];
+    for (std::size_t i = 0; i < 8; ++i)
       std::memcpy(&halves[i], p + i * stride, 2);
-    return load_each<floats<N>>(halves);
+    floats<8> r;
+    r.low = load_floats<floats4>(halves);
+    r.high = load_floats<floats4>(halves + 4);
+    return r;
   }
-  template <class V>
-  [[gnu::always_inline]] static V load_each(const f16* p) {
-    if constexpr (form<V> == shape::pair) {
-      V r;
-      r.low = load_each<decltype(r.low)>(p);
-      r.high = load_each<decltype(r.high)>(p + lanes<V> / 2);
-      return r;
-    } else {
-      return load_floats<V>(p);
-    }
+  template <int Lane>
+  [[gnu::always_inline]] static floats<8> broadcast_lane(const floats<8>& a) {
+    const __m128 source = Lane < 4 ? a.low.v : a.high.v;
+    floats<8> r;
+    r.low.v = r.high.v = _mm_shuffle_ps(source, source, Lane % 4 * 0x55);
+    return r;
   }
   [[gnu::always_inline]] static float widen_half(f16 h) { return static_cast<float>(h); }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) { return f16(x); }
-  template <int Which, class T, std::size_t N>
-  [[gnu::always_inline]] static vec<T, N / 2, Isa> half_of(const vec<T, N, Isa>& a) {
-    T t[N];
-    store(t, a);
-    return load<vec<T, N / 2, Isa>>(t + Which * N / 2);
-  }
   [[gnu::always_inline]] static floats4 row_maxima(const floats4 (&rows)[4]) {
     const __m128 a = _mm_max_ps(_mm_unpacklo_ps(rows[0].v, rows[1].v), _mm_unpackhi_ps(rows[0].v, rows[1].v));
     const __m128 b = _mm_max_ps(_mm_unpacklo_ps(rows[2].v, rows[3].v), _mm_unpackhi_ps(rows[2].v, rows[3].v));
@@ -99,70 +91,46 @@ struct x86_128 {
   [[gnu::always_inline]] static __m128i load_register(const std::uint8_t* p) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   }
-  template <int Shift, std::uint8_t Mask>
-  [[gnu::always_inline]] static bytes16 shift_and(__m128i a) { // neighbours' bits that a 16-bit shift brings are masked
-    return {_mm_and_si128(_mm_srli_epi16(a, Shift), _mm_set1_epi8(static_cast<char>(Mask)))};
+  /// One 16-bit shift by the difference; bits that cross into a neighbour are masked away.
+  template <int From, int Count, int To>
+  [[gnu::always_inline]] static bytes16 move_bits(const bytes16& a) {
+    const __m128i mask = _mm_set1_epi8(static_cast<char>(((1 << Count) - 1) << To));
+    if constexpr (From >= To)
+      return {_mm_and_si128(_mm_srli_epi16(a.v, From - To), mask)};
+    else
+      return {_mm_and_si128(_mm_slli_epi16(a.v, To - From), mask)};
   }
-  [[gnu::always_inline]] static codes join(bytes16 a, bytes16 b, bytes16 c, bytes16 d) {
+  [[gnu::always_inline]] static codes join(bytes16 a, bytes16 b) {
     codes r;
-    r.low.low = a, r.low.high = b, r.high.low = c, r.high.high = d;
+    r.low = a, r.high = b;
     return r;
   }
-  template <int Low, int High, std::uint8_t Mask>
-  [[gnu::always_inline]] static codes unpack_two_planes(const std::uint8_t* p) {
-    const __m128i a = load_register(p), b = load_register(p + 16);
-    return join(shift_and<Low, Mask>(a), shift_and<Low, Mask>(b), shift_and<High, Mask>(a), shift_and<High, Mask>(b));
+  [[gnu::always_inline]] static codes unpack_nibbles(const std::uint8_t* p) {
+    const bytes16 a{load_register(p)};
+    return join(move_bits<0, 4, 0>(a), move_bits<4, 4, 0>(a));
   }
-  template <int Shift, std::uint8_t Mask>
-  [[gnu::always_inline]] static codes unpack_plane(const std::uint8_t* p) {
-    return join(shift_and<Shift, Mask>(load_register(p)), shift_and<Shift, Mask>(load_register(p + 16)),
-                shift_and<Shift, Mask>(load_register(p + 32)), shift_and<Shift, Mask>(load_register(p + 48)));
-  }
-  [[gnu::always_inline]] static codes unpack_nibbles(const std::uint8_t* p, const std::uint8_t* q) {
-    const __m128i a = load_register(p), b = load_register(q);
-    return join(shift_and<0, 15>(a), shift_and<4, 15>(a), shift_and<0, 15>(b), shift_and<4, 15>(b));
-  }
-  [[gnu::always_inline]] static codes unpack_crumbs(const std::uint8_t* p, const std::uint8_t* q) {
-    const auto pair = [](const std::uint8_t* from, auto shift) __attribute__((always_inline)) {
-      const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
-      return bytes16{_mm_and_si128(_mm_unpacklo_epi64(_mm_srli_epi16(b, shift()), _mm_srli_epi16(b, shift() + 2)),
-                                   _mm_set1_epi8(3))};
-    };
-    constexpr std::integral_constant<int, 0> low;
-    constexpr std::integral_constant<int, 4> high;
-    return join(pair(p, low), pair(p, high), pair(q, low), pair(q, high));
+  template <int To>
+  [[gnu::always_inline]] static codes unpack_crumbs(const std::uint8_t* p) {
+    const bytes16 a{_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))};
+    const auto pair = [](const bytes16& x, const bytes16& y)
+                          __attribute__((always_inline)) { return bytes16{_mm_unpacklo_epi64(x.v, y.v)}; };
+    return join(pair(move_bits<0, 2, To>(a), move_bits<2, 2, To>(a)), pair(move_bits<4, 2, To>(a), move_bits<6, 2, To>(a)));
   }
   template <std::uint8_t Value>
-  [[gnu::always_inline]] static bytes16 expand_bits_register(std::uint32_t word, int first_byte) {
-    const __m128i spread = _mm_shuffle_epi8(_mm_cvtsi32_si128(static_cast<int>(word)),
-                                            _mm_add_epi8(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
-                                                         _mm_set1_epi8(static_cast<char>(first_byte))));
+  [[gnu::always_inline]] static bytes16 expand_half(std::uint32_t bits) {
+    const __m128i spread = _mm_shuffle_epi8(_mm_cvtsi32_si128(static_cast<int>(bits)),
+                                            _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
     const __m128i select = _mm_set1_epi64x(static_cast<long long>(0x8040201008040201ull));
     const __m128i set = _mm_cmpeq_epi8(_mm_and_si128(spread, select), select);
     return {_mm_and_si128(set, _mm_set1_epi8(static_cast<char>(Value)))};
   }
   template <std::uint8_t Value>
-  [[gnu::always_inline]] static codes expand_bits(std::uint32_t a, std::uint32_t b) {
-    return join(expand_bits_register<Value>(a, 0), expand_bits_register<Value>(a, 2), expand_bits_register<Value>(b, 0),
-                expand_bits_register<Value>(b, 2));
-  }
-  [[gnu::always_inline]] static codes load_two_runs(const std::uint8_t* a, const std::uint8_t* b) {
-    return join({load_register(a)}, {load_register(a + 16)}, {load_register(b)}, {load_register(b + 16)});
-  }
-  template <int Count>
-  [[gnu::always_inline]] static bytes16 scale_bytes(const bytes16& a) {
-    return {_mm_slli_epi16(a.v, Count)};
-  }
-  template <int Part>
-  [[gnu::always_inline]] static __m128i part_of(const codes& c) {
-    if constexpr (Part < 2)
-      return Part == 0 ? c.low.low.v : c.low.high.v;
-    else
-      return Part == 2 ? c.high.low.v : c.high.high.v;
+  [[gnu::always_inline]] static codes expand_bits(std::uint32_t bits) {
+    return join(expand_half<Value>(bits), expand_half<Value>(bits >> 16));
   }
   template <int Part, int Offset>
   [[gnu::always_inline]] static floats<16> codes_to_floats(const codes& c) {
-    const __m128i part = _mm_sub_epi8(part_of<Part>(c), _mm_set1_epi8(static_cast<char>(Offset)));
+    const __m128i part = _mm_sub_epi8(Part == 0 ? c.low.v : c.high.v, _mm_set1_epi8(static_cast<char>(Offset)));
     floats<16> r;
     r.low.low.v = _mm_cvtepi32_ps(_mm_cvtepi8_epi32(part));
     r.low.high.v = _mm_cvtepi32_ps(_mm_cvtepi8_epi32(_mm_srli_si128(part, 4)));
@@ -229,6 +197,7 @@ struct x86_128 {
   struct quad_scales {
     alignas(32) std::int32_t words[16];
   };
+  template <int Group>
   [[gnu::always_inline]] static quad_scales prepare_scales(small_integers scales) {
     quad_scales r;
     const __m128i bytes = to_register(scales), low = _mm_cvtepi8_epi16(bytes),
@@ -241,15 +210,10 @@ struct x86_128 {
     return r;
   }
   template <int Portion, int Group>
-  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const quad_scales& scales) {
-    const std::int32_t* s = scales.words + 64 * Portion / Group;
-    const auto add = [&](ints4& sum, const ints4& quad, int first) __attribute__((always_inline)) {
-      sum.v = _mm_add_epi32(sum.v, _mm_madd_epi16(quad.v, _mm_set1_epi32(s[first / Group])));
-    };
-    add(sums.low.low, quads.low.low, 0);
-    add(sums.low.high, quads.low.high, 16);
-    add(sums.high.low, quads.high.low, 32);
-    add(sums.high.high, quads.high.high, 48);
+  [[gnu::always_inline]] static ints<8> add_scaled(ints<8> sums, const ints<8>& quads, const quad_scales& scales) {
+    const std::int32_t* s = scales.words + 32 * Portion / Group;
+    sums.low.v = _mm_add_epi32(sums.low.v, _mm_madd_epi16(quads.low.v, _mm_set1_epi32(s[0])));
+    sums.high.v = _mm_add_epi32(sums.high.v, _mm_madd_epi16(quads.high.v, _mm_set1_epi32(s[16 / Group])));
     return sums;
   }
   [[gnu::always_inline]] static ints4 pair_dot(const words8& a, const words8& b) { return {_mm_madd_epi16(a.v, b.v)}; }
@@ -269,15 +233,6 @@ struct x86_128 {
     vec<std::int16_t, 16, Isa> r;
     r.low.v = _mm_cvtepu8_epi16(bytes);
     r.high.v = _mm_cvtepu8_epi16(_mm_srli_si128(bytes, 8));
-    return r;
-  }
-  template <int Pair>
-  [[gnu::always_inline]] static floats<16> spread_pair(const floats<16>& factors) {
-    float f[16];
-    store(f, factors);
-    floats<16> r;
-    r.low.low.v = r.low.high.v = _mm_set1_ps(f[2 * Pair]);
-    r.high.low.v = r.high.high.v = _mm_set1_ps(f[2 * Pair + 1]);
     return r;
   }
 };

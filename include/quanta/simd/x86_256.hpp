@@ -12,10 +12,9 @@ struct x86_256 : x86_128<Isa> {
   using floats = vec<float, N, Isa>;
   template <std::size_t N>
   using ints = vec<std::int32_t, N, Isa>;
-  using codes = vec<std::uint8_t, 64, Isa>;
-  using floats8 = vec<float, 8, Isa, shape::single>;
+    using floats8 = vec<float, 8, Isa, shape::single>;
   using ints8 = vec<std::int32_t, 8, Isa, shape::single>;
-  using bytes32 = vec<std::uint8_t, 32, Isa, shape::single>;
+  using bytes32 = vec<std::uint8_t, 32, Isa, shape::single>; // the codes of a portion
   using words16 = vec<std::int16_t, 16, Isa, shape::single>;
   using typename base::bytes16;
   using typename base::floats4;
@@ -78,30 +77,17 @@ struct x86_256 : x86_128<Isa> {
     }
     return static_cast<long long>(four);
   }
-  [[gnu::always_inline]] static floats8 load_eight_halves(const std::uint8_t* p, std::size_t stride) {
+  [[gnu::always_inline]] static floats8 load_halves(const std::uint8_t* p, std::size_t stride) {
     return {_mm256_cvtph_ps(_mm_set_epi64x(collect_four(p + 4 * stride, stride), collect_four(p, stride)))};
   }
-  template <std::size_t N>
-  [[gnu::always_inline]] static floats<N> load_halves(const std::uint8_t* p, std::size_t stride) {
-    static_assert(N == 16);
-    floats<N> r;
-    r.low = load_eight_halves(p, stride);
-    r.high = load_eight_halves(p + 8 * stride, stride);
-    return r;
+  template <int Lane>
+  [[gnu::always_inline]] static floats8 broadcast_lane(const floats8& a) {
+    return {_mm256_permutevar8x32_ps(a.v, _mm256_set1_epi32(Lane))};
   }
   [[gnu::always_inline]] static float widen_half(f16 h) { return _cvtsh_ss(h.bits); }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) {
     const __m128i h = _mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT);
     return x == x ? f16::from_bits(static_cast<std::uint16_t>(_mm_cvtsi128_si32(h))) : f16(x);
-  }
-  template <int Which, class T, std::size_t N>
-  [[gnu::always_inline]] static vec<T, N / 2, Isa> half_of(const vec<T, N, Isa>& a) {
-    if constexpr (N * sizeof(T) == 32 && std::is_same_v<T, float>)
-      return {_mm256_extractf128_ps(a.v, Which)};
-    else if constexpr (N * sizeof(T) == 32)
-      return {_mm256_extracti128_si256(a.v, Which)};
-    else
-      return base::template half_of<Which>(a);
   }
   /// A tree of halvings: each step joins two rows and keeps the larger of their halves.
   [[gnu::always_inline]] static floats8 row_maxima(const floats8 (&rows)[8]) {
@@ -119,63 +105,40 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static __m256i load_wide(const std::uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
-  template <int Shift, std::uint8_t Mask>
-  [[gnu::always_inline]] static bytes32 shift_and(__m256i a) {
-    return {_mm256_and_si256(_mm256_srli_epi16(a, Shift), _mm256_set1_epi8(static_cast<char>(Mask)))};
+  template <int From, int Count, int To>
+  [[gnu::always_inline]] static bytes32 move_bits(const bytes32& a) {
+    const __m256i mask = _mm256_set1_epi8(static_cast<char>(((1 << Count) - 1) << To));
+    if constexpr (From >= To)
+      return {_mm256_and_si256(_mm256_srli_epi16(a.v, From - To), mask)};
+    else
+      return {_mm256_and_si256(_mm256_slli_epi16(a.v, To - From), mask)};
   }
-  [[gnu::always_inline]] static codes join(bytes32 a, bytes32 b) {
-    codes r;
-    r.low = a, r.high = b;
-    return r;
-  }
-  template <int Low, int High, std::uint8_t Mask>
-  [[gnu::always_inline]] static codes unpack_two_planes(const std::uint8_t* p) {
-    const __m256i a = load_wide(p);
-    return join(shift_and<Low, Mask>(a), shift_and<High, Mask>(a));
-  }
-  template <int Shift, std::uint8_t Mask>
-  [[gnu::always_inline]] static codes unpack_plane(const std::uint8_t* p) {
-    return join(shift_and<Shift, Mask>(load_wide(p)), shift_and<Shift, Mask>(load_wide(p + 32)));
-  }
-  [[gnu::always_inline]] static bytes32 unpack_nibble_run(const std::uint8_t* p) {
+  [[gnu::always_inline]] static bytes32 unpack_nibbles(const std::uint8_t* p) {
     const __m256i both = _mm256_broadcastsi128_si256(load_register(p));
     const __m256i shifted = _mm256_srlv_epi32(both, _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4));
     return {_mm256_and_si256(shifted, _mm256_set1_epi8(15))};
   }
-  [[gnu::always_inline]] static codes unpack_nibbles(const std::uint8_t* a, const std::uint8_t* b) {
-    return join(unpack_nibble_run(a), unpack_nibble_run(b));
-  }
-  [[gnu::always_inline]] static __m256i unpack_crumb_run(const std::uint8_t* p) {
+  template <int To>
+  [[gnu::always_inline]] static bytes32 unpack_crumbs(const std::uint8_t* p) {
     const __m256i four = _mm256_broadcastq_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-    return _mm256_and_si256(_mm256_srlv_epi64(four, _mm256_setr_epi64x(0, 2, 4, 6)), _mm256_set1_epi8(3));
-  }
-  [[gnu::always_inline]] static codes unpack_crumbs(const std::uint8_t* a, const std::uint8_t* b) {
-    return join({unpack_crumb_run(a)}, {unpack_crumb_run(b)});
+    return move_bits<0, 2, To>({_mm256_srlv_epi64(four, _mm256_setr_epi64x(0, 2, 4, 6))});
   }
   template <std::uint8_t Value>
-  [[gnu::always_inline]] static bytes32 expand_word(std::uint32_t word) {
+  [[gnu::always_inline]] static bytes32 expand_bits(std::uint32_t bits) {
     const __m256i spread = _mm256_shuffle_epi8(
-        _mm256_set1_epi32(static_cast<int>(word)),
+        _mm256_set1_epi32(static_cast<int>(bits)),
         _mm256_setr_epi64x(0, 0x0101010101010101ll, 0x0202020202020202ll, 0x0303030303030303ll));
     const __m256i select = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201ull));
     const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, select), select);
     return {_mm256_and_si256(set, _mm256_set1_epi8(static_cast<char>(Value)))};
   }
-  template <std::uint8_t Value>
-  [[gnu::always_inline]] static codes expand_bits(std::uint32_t a, std::uint32_t b) {
-    return join(expand_word<Value>(a), expand_word<Value>(b));
-  }
-  [[gnu::always_inline]] static codes load_two_runs(const std::uint8_t* a, const std::uint8_t* b) {
-    return join({load_wide(a)}, {load_wide(b)});
-  }
-  template <int Count>
-  [[gnu::always_inline]] static bytes32 scale_bytes(const bytes32& a) {
-    return {_mm256_slli_epi16(a.v, Count)};
+  template <int Part, int Offset>
+  [[gnu::always_inline]] static __m128i centred_part(const bytes32& c) {
+    return _mm_sub_epi8(_mm256_extracti128_si256(c.v, Part), _mm_set1_epi8(static_cast<char>(Offset)));
   }
   template <int Part, int Offset>
-  [[gnu::always_inline]] static floats<16> codes_to_floats(const codes& c) {
-    const __m256i half = Part < 2 ? c.low.v : c.high.v;
-    const __m128i part = _mm_sub_epi8(_mm256_extracti128_si256(half, Part % 2), _mm_set1_epi8(static_cast<char>(Offset)));
+  [[gnu::always_inline]] static floats<16> codes_to_floats(const bytes32& c) {
+    const __m128i part = centred_part<Part, Offset>(c);
     floats<16> r;
     r.low.v = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(part));
     r.high.v = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(part, part)));
@@ -233,25 +196,41 @@ struct x86_256 : x86_128<Isa> {
     r.high.v = _mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes));
     return r;
   }
-  using typename base::quad_scales;
-  [[gnu::always_inline]] static quad_scales prepare_scales(small_integers scales) {
-    quad_scales r;
+  /// Scales of groups of 32 codes are broadcast from memory, which costs no shuffle; those of groups of 16 stay in two
+  /// registers as words, each of them twice eight, and are spread by one byte shuffle.
+  struct wide_scales {
+    alignas(32) std::int32_t words[8];
+  };
+  struct narrow_scales {
+    __m256i words[2];
+  };
+  template <int Group>
+  [[gnu::always_inline]] static auto prepare_scales(small_integers scales) {
     const __m256i words = _mm256_cvtepi8_epi16(base::to_register(scales));
-    auto* out = reinterpret_cast<__m256i*>(r.words);
-    _mm256_store_si256(out, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(words)));
-    _mm256_store_si256(out + 1, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(words, 1)));
-    return r;
+    if constexpr (Group == 32) {
+      wide_scales r;
+      _mm256_store_si256(reinterpret_cast<__m256i*>(r.words), _mm256_cvtepu16_epi32(_mm256_castsi256_si128(words)));
+      return r;
+    } else {
+      return narrow_scales{{_mm256_permute4x64_epi64(words, 0x44), _mm256_permute4x64_epi64(words, 0xEE)}};
+    }
   }
-  template <int Portion, int Group>
-  [[gnu::always_inline]] static ints<16> add_scaled(ints<16> sums, const ints<16>& quads, const quad_scales& scales) {
-    const std::int32_t* s = scales.words + 64 * Portion / Group;
-    const auto spread = [&](int first) __attribute__((always_inline)) {
-      const __m256i low = _mm256_set1_epi32(s[first / Group]);
-      return Group >= 32 ? low : _mm256_blend_epi32(low, _mm256_set1_epi32(s[(first + 16) / Group]), 0xF0);
-    };
-    sums.low.v = _mm256_add_epi32(sums.low.v, _mm256_madd_epi16(quads.low.v, spread(0)));
-    sums.high.v = _mm256_add_epi32(sums.high.v, _mm256_madd_epi16(quads.high.v, spread(32)));
-    return sums;
+  /// The scale in the low word of each quad's lane, 0 in the high one: words times pairs is then quad * scale.
+  template <int Portion>
+  [[gnu::always_inline]] static __m256i spread(const wide_scales& scales) {
+    return _mm256_set1_epi32(scales.words[Portion]);
+  }
+  template <int Portion>
+  [[gnu::always_inline]] static __m256i spread(const narrow_scales& scales) {
+    constexpr int first = 2 * (2 * Portion % 8), low = first | (first + 1) << 8, high = (first + 2) | (first + 3) << 8;
+    constexpr int zero = static_cast<int>(0x80800000u);
+    return _mm256_shuffle_epi8(scales.words[Portion / 4],
+                               _mm256_setr_epi32(low | zero, low | zero, low | zero, low | zero, high | zero,
+                                                 high | zero, high | zero, high | zero));
+  }
+  template <int Portion, int Group, class Scales>
+  [[gnu::always_inline]] static ints8 add_scaled(const ints8& sums, const ints8& quads, const Scales& scales) {
+    return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(quads.v, spread<Portion>(scales)))};
   }
   [[gnu::always_inline]] static ints8 pair_dot(const words16& a, const words16& b) {
     return {_mm256_madd_epi16(a.v, b.v)};
@@ -261,14 +240,6 @@ struct x86_256 : x86_128<Isa> {
   }
   [[gnu::always_inline]] static words16 widen_words_twice(small_integers n) {
     return {_mm256_cvtepu8_epi16(base::bytes_twice(n))};
-  }
-  template <int Pair>
-  [[gnu::always_inline]] static floats<16> spread_pair(const floats<16>& factors) {
-    const __m256 source = Pair < 4 ? factors.low.v : factors.high.v;
-    floats<16> r;
-    r.low.v = _mm256_permutevar8x32_ps(source, _mm256_set1_epi32(2 * Pair % 8));
-    r.high.v = _mm256_permutevar8x32_ps(source, _mm256_set1_epi32((2 * Pair + 1) % 8));
-    return r;
   }
 };
 
