@@ -245,7 +245,7 @@ template <class Isa>
       [](const auto& a, const auto& b) __attribute__((always_inline)) { return native<Isa>::quad_dot(a, b); }, u, s);
 }
 /// The same with u - Offset in place of u, exact for all u < 2 * Offset and every signed s, -128 included.
-/// Offset is at most 32, or 128.
+/// Offset is at most 64, or 128.
 template <int Offset, class Isa>
 [[gnu::always_inline]] inline quad_sums<Isa> centred_quad_dot(const code_bytes<Isa>& u, const code_bytes<Isa>& s) {
   return detail::split<quad_sums<Isa>>(

@@ -168,7 +168,7 @@ struct x86_128 {
   }
   template <int Offset>
   [[gnu::always_inline]] static ints4 centred_quad_dot(const bytes16& u, const bytes16& s) {
-    if constexpr (Offset <= 32) { // |pairs| <= 2 * 63 * 128 + 2 * 32 * 128 = 24,320
+    if constexpr (Offset <= 64) { // pairs: each product <= 2 * 127 * 128 = 32,512, their difference <= 2 * 64 * 128
       const __m128i pairs =
           _mm_sub_epi16(_mm_maddubs_epi16(u.v, s.v), _mm_maddubs_epi16(_mm_set1_epi8(Offset), s.v));
       return {_mm_madd_epi16(pairs, _mm_set1_epi16(1))};

@@ -177,7 +177,7 @@ struct x86_256 : x86_128<Isa> {
   }
   template <int Offset>
   [[gnu::always_inline]] static ints8 centred_quad_dot(const bytes32& u, const bytes32& s) {
-    if constexpr (Offset <= 32) { // |pairs| <= 2 * 63 * 128 + 2 * 32 * 128 = 24,320
+    if constexpr (Offset <= 64) { // pairs: each product <= 2 * 127 * 128 = 32,512, their difference <= 2 * 64 * 128
       const __m256i pairs =
           _mm256_sub_epi16(_mm256_maddubs_epi16(u.v, s.v), _mm256_maddubs_epi16(_mm256_set1_epi8(Offset), s.v));
       return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};

@@ -1,0 +1,194 @@
+// dot: exact integers, and float steps in the order that dot.hpp defines, so that all levels give equal bits.
+#include <bit>
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <limits>
+
+#include "quanta/quanta.hpp"
+#include "support/golden_data.hpp"
+
+namespace {
+
+std::uint32_t bits_of(float x) { return std::bit_cast<std::uint32_t>(x); }
+float rounded_product(float a, float b) {
+  volatile float p = a * b;
+  return p;
+}
+float halving_sum(std::vector<float> a) {
+  for (std::size_t half = a.size() / 2; half > 0; half /= 2)
+    for (std::size_t i = 0; i < half; ++i)
+      a[i] += a[i + half];
+  return a[0];
+}
+
+/// The definition in dot.hpp, value by value, with 64-bit integers.
+template <class B, class A>
+float defined_dot(const std::vector<B>& row, const std::vector<A>& activations) {
+  std::vector<float> set[2] = {std::vector<float>(8), std::vector<float>(8)}, offsets(8);
+  if constexpr (B::layout_is_runs) {
+    for (std::size_t run = 0; run < activations.size(); ++run) {
+      const B& w = row[run * 32 / B::block_size];
+      const A& y = activations[run];
+      const float f = static_cast<float>(w.d.get()) * static_cast<float>(y.d.get());
+      for (std::size_t k = 0; k < 8; ++k) {
+        std::int64_t t = 0;
+        for (std::size_t i = 4 * k; i < 4 * k + 4; ++i)
+          t += (w.code((run * 32 + i) % B::block_size) - B::code_offset) * y.qs[i];
+        set[run % 2][k] += rounded_product(f, static_cast<float>(t));
+      }
+      if constexpr (B::affine)
+        offsets[run % 8] += rounded_product(static_cast<float>(w.m.get()), static_cast<float>(y.s.get()));
+    }
+  } else {
+    for (std::size_t b = 0; b < row.size(); ++b) {
+      const B& w = row[b];
+      const A& y = activations[b];
+      const auto s = w.group_scales();
+      for (std::size_t k = 0; k < 8; ++k) {
+        std::int64_t t = 0;
+        for (std::size_t i = 0; i < 256; ++i)
+          if (i / 4 % 8 == k)
+            t += static_cast<std::int64_t>(s[i / B::group_size]) * w.code(i) * y.qs[i];
+        if constexpr (B::code_offset != 0) // the offset enters through the sums of 16, two of them in each lane
+          for (std::size_t j = 2 * k; j < 2 * k + 2; ++j)
+            t -= static_cast<std::int64_t>(B::code_offset) * s[j] * y.bsums[j];
+        const float f = static_cast<float>(w.d.get()) * y.d;
+        set[b % 2][k] += rounded_product(f, static_cast<float>(t));
+        if constexpr (B::affine) {
+          const auto m = w.group_minima();
+          std::int64_t below = 0;
+          for (std::size_t j = 2 * k; j < 2 * k + 2; ++j)
+            below += static_cast<std::int64_t>(m[16 * j / B::group_size]) * y.bsums[j];
+          set[b % 2][k] -= rounded_product(static_cast<float>(w.dmin.get()) * y.d, static_cast<float>(below));
+        }
+      }
+    }
+  }
+  std::vector<float> total(8);
+  for (std::size_t k = 0; k < 8; ++k) {
+    total[k] = set[0][k] + set[1][k];
+    if constexpr (B::affine && B::layout_is_runs)
+      total[k] += offsets[k];
+  }
+  return halving_sum(total);
+}
+
+template <class B, class A>
+void check_dot(const std::vector<B>& row, const std::vector<A>& activations) {
+  const float got = quanta::dot(row, activations), portable = quanta::dot<quanta::isa::portable>(row, activations);
+  CHECK(bits_of(got) == bits_of(portable));
+  CHECK(bits_of(got) == bits_of(defined_dot(row, activations)));
+}
+
+using tested = quanta::weight_formats::append<quanta::int8_block<64>, quanta::linear_block<2, 64>, quanta::linear_block<3, 32>,
+                                              quanta::linear_block<4, 128>, quanta::linear_block<6, 32>, quanta::linear_block<7, 64>,
+                                              quanta::linear_block<8, 32>, quanta::linear_block<4, 64, quanta::affine>>;
+
+} // namespace
+
+TEST_CASE("dot has the bits of its definition at every length") {
+  tested::for_each([](auto tag) {
+    using B = typename decltype(tag)::type;
+    using A = typename B::dot_partner;
+    CAPTURE(B::name);
+    for (std::size_t blocks = 0; blocks <= 20; ++blocks) {
+      CAPTURE(blocks);
+      const std::size_t columns = blocks * B::block_size;
+      const auto x = golden::rows(blocks, "heavy", 2, columns);
+      std::vector<B> row(blocks);
+      std::vector<A> activations(columns / A::block_size);
+      quanta::quantize(std::span(x).first(columns), row);
+      quanta::quantize(std::span(x).last(columns), activations);
+      check_dot(row, activations);
+
+      double exact = 0, magnitude = 0;
+      for (std::size_t i = 0; i < columns; ++i) {
+        const B& block = row[i / B::block_size];
+        const std::size_t k = i % B::block_size;
+        const auto y = static_cast<double>(quanta::decode_value(activations[i / A::block_size], i % A::block_size));
+        const double minimum = static_cast<double>(block.minimum(k / B::group_size)) * y;
+        exact += static_cast<double>(block.scale(k / B::group_size)) * (block.code(k) - B::code_offset) * y - minimum;
+        magnitude += std::fabs(static_cast<double>(block.scale(k / B::group_size)) * (block.code(k) - B::code_offset) * y) +
+                     std::fabs(minimum);
+      }
+      // A lane rounds each of its factors, products and sums once: under 6 a block of activations and 8 at the end, each of
+      // a number below the sum of magnitudes. A q8_1 sum is a half, whose rounding (2^-11) is part of the format.
+      const double roundings = 6.0 * static_cast<double>(activations.size()) + 8;
+      double bound = roundings * static_cast<double>(std::numeric_limits<float>::epsilon()) / 2 * magnitude;
+      if constexpr (std::same_as<A, quanta::q8_1>)
+        for (std::size_t run = 0; run < activations.size(); ++run)
+          bound += std::fabs(static_cast<double>(row[run * 32 / B::block_size].minimum(0)) *
+                             static_cast<double>(static_cast<float>(activations[run].s.get()))) * 0x1p-10;
+      CHECK(std::fabs(static_cast<double>(quanta::dot(row, activations)) - exact) <= bound);
+    }
+  });
+}
+
+TEST_CASE("no integer saturates: extreme codes, scales and activations") {
+  tested::for_each([](auto tag) {
+    using B = typename decltype(tag)::type;
+    using A = typename B::dot_partner;
+    CAPTURE(B::name);
+    for (const int fill : {0x00, 0xFF, 0x7F, 0x80, 0xAA, 0x55})
+      for (const int pattern : {0, 1, 2, 3, 4, 5}) {
+        CAPTURE(fill, pattern);
+        std::vector<B> row(5);
+        std::memset(static_cast<void*>(row.data()), fill, row.size() * sizeof(B));
+        std::vector<A> activations(row.size() * B::block_size / A::block_size);
+        golden::generator random{static_cast<std::uint64_t>(fill * 8 + pattern)};
+        for (B& block : row) {
+          block.d = quanta::f16(1.5f);
+          if constexpr (requires { block.dmin; })
+            block.dmin = quanta::f16(0.75f);
+          if constexpr (requires { block.m; })
+            block.m = quanta::f16(0.75f);
+        }
+        for (A& block : activations) {
+          const int extremes[] = {-128, -127, 127};
+          for (std::size_t i = 0; i < A::block_size; ++i)
+            block.qs[i] = static_cast<std::int8_t>(pattern < 3    ? extremes[pattern]
+                                                   : pattern == 3 ? (i % 2 ? 127 : -128)
+                                                                  : extremes[random.next() % 3]);
+          int sum = 0;
+          for (std::size_t i = 0; i < A::block_size; ++i) {
+            sum += block.qs[i];
+            if constexpr (requires { block.bsums; })
+              if (i % 16 == 15) {
+                block.bsums[i / 16] = static_cast<std::int16_t>(sum);
+                sum = 0;
+              }
+          }
+          if constexpr (requires { block.s; })
+            block.s = quanta::f16(static_cast<float>(sum));
+          if constexpr (requires { block.bsums; })
+            block.d = 0.5f;
+          else
+            block.d = quanta::f16(0.5f);
+        }
+        check_dot(row, activations);
+      }
+  });
+}
+
+TEST_CASE("dot with floats adds 32 lanes of exact weights") {
+  quanta::row_formats::for_each([](auto tag) {
+    using B = typename decltype(tag)::type;
+    constexpr std::size_t size = quanta::block_size_of<B>;
+    for (std::size_t blocks = 0; blocks <= (size == 1 ? 70u : 9u); ++blocks) {
+      CAPTURE(quanta::name(quanta::type_of<B>()), blocks);
+      const std::size_t columns = blocks * size;
+      const auto x = golden::rows(blocks + 1, "gaussian", 2, columns);
+      std::vector<B> row(blocks);
+      quanta::quantize(std::span(x).first(columns), row);
+      std::vector<float> w(columns), lanes(32);
+      quanta::dequantize(row, w);
+      for (std::size_t i = 0; i < columns; ++i)
+        lanes[i % 32] += rounded_product(w[i], x[columns + i]);
+      const float got = quanta::dot(row, std::span(x).last(columns));
+      std::vector<float> sums(16);
+      for (std::size_t k = 0; k < 16; ++k)
+        sums[k] = lanes[k] + lanes[k + 16];
+      CHECK(bits_of(got) == bits_of(halving_sum(sums)));
+    }
+  });
+}
