@@ -1,0 +1,125 @@
+// Recipes: sizes of whole models to the byte, and the rules that no Llama shows.
+#include <catch2/catch_test_macros.hpp>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "quanta/recipe/plan.hpp"
+
+namespace {
+
+namespace recipe = quanta::recipe;
+using recipe::mix;
+using quanta::tensor_type;
+
+recipe::plan plan_of(mix id, bool large, bool importance = false) {
+  auto p = recipe::make_plan(id, large ? recipe::llama_3_70b_shape() : recipe::llama_3_8b_shape(),
+                             large ? recipe::llama_3_70b() : recipe::llama_3_8b(), {.importance = importance, .output = {}, .token_embedding = {}, .overrides = {}});
+  REQUIRE(p);
+  return *p;
+}
+std::map<tensor_type, int> counts(const recipe::plan& p) {
+  std::map<tensor_type, int> n;
+  for (const auto& t : p.tensors)
+    ++n[t.type];
+  return n;
+}
+
+} // namespace
+
+TEST_CASE("Llama 3 has its published sizes") {
+  struct row {
+    mix id;
+    std::uint64_t small, large;
+    bool importance = false;
+  };
+  const row rows[] = {
+      {mix::f16, 16061054976, 141110050816},   {mix::q8_0, 8532934656, 74967187456},   {mix::q6_k, 6588170240, 57880281088},
+      {mix::q5_k_m, 5725151232, 49941954560},  {mix::q5_k_s, 5591457792, 48649584640}, {mix::q4_k_m, 4912898048, 42512531456},
+      {mix::q4_k_s, 4684832768, 40339357696},  {mix::q4_0, 4653375488, 39961870336},   {mix::q4_0, 4668055552, 40108670976, true},
+      {mix::iq4_xs, 4476526592, 38261800960},  {mix::iq4_xs, 4439826432, 37894799360, true},
+      {mix::q3_k_l, 4314120192, 37132730368},  {mix::q3_k_m, 4011081728, 34259632128}, {mix::q3_k_s, 3656663040, 30904188928},
+      {mix::q2_k, 3171295232, 26367246336},    {mix::q2_k_s, 2980978688, 24464080896, true}};
+  for (const row& r : rows) {
+    CAPTURE(recipe::info(r.id).name, r.importance);
+    CHECK(plan_of(r.id, false, r.importance).bytes == r.small);
+    CHECK(plan_of(r.id, true, r.importance).bytes == r.large);
+  }
+  CHECK(plan_of(mix::q4_k_m, true).elements == 70553706496);
+  CHECK(counts(plan_of(mix::q4_k_m, true)) ==
+        std::map<tensor_type, int>{{tensor_type::q4_k, 441}, {tensor_type::q5_k, 40}, {tensor_type::q6_k, 81}, {tensor_type::f32, 161}});
+  CHECK(counts(plan_of(mix::q4_k_m, false)) ==
+        std::map<tensor_type, int>{{tensor_type::q4_k, 193}, {tensor_type::q6_k, 33}, {tensor_type::f32, 65}});
+}
+
+TEST_CASE("names go both ways") {
+  for (const auto& m : recipe::mixes)
+    CHECK(recipe::find_mix(m.name) == &m);
+  CHECK(recipe::find_mix("q4_k")->id == mix::q4_k_m);
+  CHECK(recipe::find_mix("q4_k_s")->id == mix::q4_k_s);
+  CHECK(recipe::find_mix("q9") == nullptr);
+  CHECK(recipe::info(mix::q4_k_m).file_type == 15);
+}
+
+TEST_CASE("rows that are no whole blocks fall back, or are refused") {
+  const std::vector<recipe::tensor_shape> tensors{{"blk.0.ffn_up.weight", {64, 10}, tensor_type::f32},
+                                                  {"blk.0.ffn_gate.weight", {20, 10}, tensor_type::f32},
+                                                  {"output.weight", {64, 10}, tensor_type::f32}};
+  auto p = recipe::make_plan(mix::q4_k_m, {"llama", 1, 1, 1, 0}, tensors);
+  REQUIRE(p);
+  REQUIRE(p->tensors.size() == 3);
+  CHECK(p->tensors[0].type == tensor_type::q8_0); // output first: it has no layer
+  CHECK(p->tensors[1].type == tensor_type::f16);
+  CHECK(p->tensors[1].fallback_from == tensor_type::q4_k);
+  CHECK(p->tensors[2].type == tensor_type::q5_0);
+  recipe::plan_options strict;
+  strict.allow_fallback = false;
+  CHECK(recipe::make_plan(mix::q4_k_m, {"llama", 1, 1, 1, 0}, tensors, strict).error().code == quanta::errc::bad_row);
+  CHECK(recipe::make_plan(mix::q4_k_m, {"llama", 1, 1, 1, 0}, tensors, strict).error().subject() == "blk.0.ffn_gate.weight");
+}
+
+TEST_CASE("importance, quantized sources and overrides") {
+  const std::vector<recipe::tensor_shape> tensors{{"token_embd.weight", {256, 10}, tensor_type::f16},
+                                                  {"blk.0.ffn_up.weight", {256, 10}, tensor_type::f16},
+                                                  {"blk.0.attn_norm.weight", {256}, tensor_type::f32},
+                                                  {"blk.0.ffn_gate_inp.weight", {256, 8}, tensor_type::f32}};
+  const recipe::model_shape model{"llama", 1, 1, 1, 0};
+  CHECK(recipe::make_plan(mix::iq2_xxs, model, tensors).error().code == quanta::errc::importance_required);
+  CHECK(recipe::make_plan(mix::q2_k_s, model, tensors).error().subject() == "blk.0.ffn_up.weight");
+  recipe::plan_options o;
+  o.overrides = {{"blk.*up", tensor_type::q8_0}};
+  o.token_embedding = tensor_type::q4_0;
+  auto p = recipe::make_plan(mix::q4_k_m, model, tensors, o);
+  REQUIRE(p);
+  CHECK(p->tensors[0].type == tensor_type::q4_0);
+  CHECK(p->tensors[1].type == tensor_type::f32);
+  CHECK(p->tensors[2].copied);
+  CHECK(p->tensors[3].type == tensor_type::q8_0);
+  auto quantized = tensors;
+  quantized[1].type = tensor_type::q4_0;
+  CHECK(recipe::make_plan(mix::q4_k_m, model, quantized).error().code == quanta::errc::unsupported_type);
+  // tied embeddings take the output's rule
+  CHECK(recipe::make_plan(mix::q4_k_m, model, tensors)->tensors[0].type == tensor_type::q6_k);
+}
+
+TEST_CASE("the demo model gets the types of the reference") {
+  std::ifstream file(QUANTA_TEST_DATA "/models/expected_hashes.tsv");
+  REQUIRE(file.good());
+  const auto tensors = recipe::llama_tensors(4, 256, 768, 128, 256);
+  int checked = 0;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream fields(line);
+    std::string name, importance, tensor, type;
+    if (line[0] == '#' || !(fields >> name >> importance >> tensor >> type))
+      continue;
+    const auto p = recipe::make_plan(recipe::find_mix(name)->id, {"llama", 4, 4, 2, 0}, tensors);
+    REQUIRE(p);
+    for (const auto& t : p->tensors)
+      if (t.shape.name == tensor) {
+        CAPTURE(line);
+        CHECK(quanta::find_format(type)->type == t.type);
+        ++checked;
+      }
+  }
+  CHECK(checked == 150);
+}
