@@ -9,13 +9,15 @@ set_tests_properties(install PROPERTIES FIXTURES_SETUP installed)
 
 add_test(NAME consumer_installed
          COMMAND ${CMAKE_CTEST_COMMAND} --build-and-test ${consumer} ${CMAKE_CURRENT_BINARY_DIR}/consumer_installed
-                 --build-generator ${CMAKE_GENERATOR} --test-command consumer
-                 --build-options -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} "-DCMAKE_PREFIX_PATH=${stage}$<SEMICOLON>${prefixes}")
+                 --build-generator ${CMAKE_GENERATOR}
+                 --build-options -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} "-DCMAKE_PREFIX_PATH=${stage}$<SEMICOLON>${prefixes}"
+                 --test-command consumer)
 add_test(NAME consumer_subdirectory
          COMMAND ${CMAKE_CTEST_COMMAND} --build-and-test ${consumer} ${CMAKE_CURRENT_BINARY_DIR}/consumer_subdirectory
-                 --build-generator ${CMAKE_GENERATOR} --test-command consumer
+                 --build-generator ${CMAKE_GENERATOR}
                  --build-options -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} -DQUANTA_SOURCE=${PROJECT_SOURCE_DIR}
-                                 "-DCMAKE_PREFIX_PATH=${prefixes}")
+                                 "-DCMAKE_PREFIX_PATH=${prefixes}"
+                 --test-command consumer)
 set_tests_properties(consumer_installed PROPERTIES FIXTURES_REQUIRED installed)
 
 # Two translation units with different flags in one program, one of them without exceptions.

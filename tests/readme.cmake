@@ -1,7 +1,12 @@
+cmake_minimum_required(VERSION 3.25)
 # Compiles each C++ block of the README that has a main, runs it, and compares its output with the text block that follows.
 file(READ ${README} text)
 file(MAKE_DIRECTORY ${WORK})
 string(REPLACE ";" "\\;" text "${text}")
+set(includes "")
+foreach(directory IN LISTS XSIMD)
+  list(APPEND includes -isystem ${directory})
+endforeach()
 set(programs 0)
 while(TRUE)
   string(FIND "${text}" "```cpp\n" begin)
@@ -21,7 +26,7 @@ while(TRUE)
   string(REPLACE "\\;" ";" code "${code}")
   set(source ${WORK}/program_${programs}.cpp)
   file(WRITE ${source} "${code}")
-  execute_process(COMMAND ${COMPILER} -std=c++20 -O2 -I${INCLUDE} -isystem ${XSIMD} ${source} -o ${WORK}/program_${programs}
+  execute_process(COMMAND ${COMPILER} -std=c++20 -O2 -I${INCLUDE} ${includes} ${source} -o ${WORK}/program_${programs}
                   RESULT_VARIABLE failed ERROR_VARIABLE errors)
   if(failed)
     message(FATAL_ERROR "block ${programs} does not compile:\n${errors}")

@@ -1,3 +1,4 @@
+cmake_minimum_required(VERSION 3.25)
 # Fails if an object of a level defines a weak symbol that does not name its level: the linker could take it for a function of
 # the same name from an object with other flags.
 execute_process(COMMAND ${NM} -C --defined-only ${OBJECT} OUTPUT_VARIABLE symbols RESULT_VARIABLE failed)

@@ -29,7 +29,7 @@ public:
   double signal_to_noise() const { return 10 * std::log10(squares_original / squares_error); }
   /// Cosine of the angle between the two; 1 if both are zero.
   double cosine() const {
-    const double norms = std::sqrt(squares_original) * std::sqrt(squares_decoded);
+    const double norms = std::sqrt(squares_original * squares_decoded); // sums of floats' squares: no overflow
     return norms > 0 ? products / norms : (squares_original == squares_decoded ? 1 : 0);
   }
 
