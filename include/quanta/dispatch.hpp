@@ -39,7 +39,17 @@ struct kernels {
 };
 
 /// All kernels of a level.
-using kernel_table = std::span<const kernels>;
+struct kernel_table {
+  const kernels* first;
+  std::size_t count;
+  /// Runs `steps` steps of int8_peak_operations 8-bit multiplications and additions on registers: the limit that products of
+  /// quantized rows are measured against. The result depends on all of them.
+  std::int32_t (*int8_peak)(std::size_t steps);
+
+  constexpr const kernels* begin() const { return first; }
+  constexpr const kernels* end() const { return first + count; }
+};
+inline constexpr std::size_t int8_peak_operations = 12 * 2 * 32;
 
 struct level_entry {
   isa::level level;
@@ -72,6 +82,14 @@ inline const kernels* find(tensor_type type, isa::level level) noexcept {
 inline const kernels* find(tensor_type type) noexcept {
   static const isa::level level = best_level();
   return find(type, level);
+}
+
+/// int8_peak of a compiled level; 0 if it was not compiled in. Expects: the CPU has the level.
+inline std::int32_t int8_peak(isa::level level, std::size_t steps) noexcept {
+  for (const level_entry& entry : compiled_levels())
+    if (entry.level == level)
+      return entry.table().int8_peak(steps);
+  return 0;
 }
 
 } // namespace quanta::dispatch

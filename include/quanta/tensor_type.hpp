@@ -151,19 +151,23 @@ constexpr const type_info* find_format(std::string_view name) {
 
 /// The reference tools' spelling of a type, "unknown" for a number that is no type.
 constexpr std::string_view name(tensor_type type) {
-  const type_info* info = find_type(type);
-  return info ? info->name : std::string_view{"unknown"};
+  for (const type_info& info : detail::type_table) // not by find_type: GCC's sanitizers refuse its pointer in a constant
+    if (info.type == type)
+      return info.name;
+  return "unknown";
 }
 
 /// Bytes of a row of `columns` weights; empty for an unknown type, a row that is not whole blocks, or an overflow.
 constexpr std::optional<std::uint64_t> row_bytes(tensor_type type, std::uint64_t columns) {
-  const type_info* info = find_type(type);
-  if (!info || columns % info->block_size != 0)
-    return std::nullopt;
-  const std::uint64_t blocks = columns / info->block_size;
-  if (blocks > ~std::uint64_t{0} / info->block_bytes)
-    return std::nullopt;
-  return blocks * info->block_bytes;
+  for (const type_info& info : detail::type_table) {
+    if (info.type != type)
+      continue;
+    const std::uint64_t blocks = columns / info.block_size;
+    if (columns % info.block_size != 0 || blocks > ~std::uint64_t{0} / info.block_bytes)
+      return std::nullopt;
+    return blocks * info.block_bytes;
+  }
+  return std::nullopt;
 }
 
 } // namespace quanta

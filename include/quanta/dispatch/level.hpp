@@ -57,15 +57,30 @@ struct entries {
                                  dequantize,   dot,       dot_values,   gemv,         gemv_values};
 };
 
+template <class Isa>
+std::int32_t int8_peak(std::size_t steps) {
+  using sums = simd::quad_sums<Isa>;
+  const auto codes = simd::fill<simd::code_bytes<Isa>>(3), y = simd::fill<simd::code_bytes<Isa>>(static_cast<std::uint8_t>(steps & 127));
+  sums chains[12]; // twelve chains hide the latency of the multiplication
+  simd::unroll<12>([&](auto c) __attribute__((always_inline)) { chains[c()] = simd::fill<sums>(c()); });
+  for (std::size_t s = 0; s < steps; ++s)
+    simd::unroll<12>(
+        [&](auto c) __attribute__((always_inline)) { chains[c()] = simd::accumulate_quads<Isa>(chains[c()], codes, y); });
+  simd::unroll<11>([&](auto c) __attribute__((always_inline)) { chains[0] = chains[0] + chains[c() + 1]; });
+  std::int32_t lanes[8];
+  simd::store(lanes, chains[0]);
+  return lanes[0] + lanes[7];
+}
+
 template <class Isa, class... B>
-inline constexpr kernels table[] = {entries<Isa, B>::table...};
+inline constexpr kernels entries_of[] = {entries<Isa, B>::table...};
 template <class Isa, class... B>
-inline constexpr kernel_table span_of_table{table<Isa, B...>};
+inline constexpr kernel_table table{entries_of<Isa, B...>, sizeof...(B), int8_peak<Isa>};
 
 } // namespace detail
 
 /// The table of the formats B at level Isa.
 template <class Isa, class... B>
-inline constexpr const kernel_table& table_of = detail::span_of_table<Isa, B...>;
+inline constexpr const kernel_table& table_of = detail::table<Isa, B...>;
 
 } // namespace quanta::dispatch

@@ -51,7 +51,7 @@ struct linear_block : detail::linear_scales<Kind> {
   static constexpr bool affine = Kind == linear_kind::affine, layout_is_runs = true;
   static constexpr int bits = Bits, levels = 1 << Bits, code_offset = affine ? 0 : levels / 2;
   static constexpr tensor_type type = detail::linear_type<Bits, N, Kind>();
-  static constexpr std::string_view name = find_type(type) ? quanta::name(type) : std::string_view{"linear"};
+  static constexpr std::string_view name = quanta::name(type) == "unknown" ? "linear" : quanta::name(type);
   using dot_partner = std::conditional_t<affine, q8_1, int8_block<32>>;
 
   // bytes a run of each plane, and where the planes start

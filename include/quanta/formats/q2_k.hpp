@@ -52,6 +52,6 @@ struct super_block<2> : detail::super_block_traits {
   }
 };
 using q2_k = super_block<2>;
-static_assert(sizeof(q2_k) == find_type(tensor_type::q2_k)->block_bytes);
+static_assert(sizeof(q2_k) == row_bytes(tensor_type::q2_k, q2_k::block_size));
 
 } // namespace quanta

@@ -62,6 +62,6 @@ struct super_block<3> : detail::super_block_traits {
   }
 };
 using q3_k = super_block<3>;
-static_assert(sizeof(q3_k) == find_type(tensor_type::q3_k)->block_bytes);
+static_assert(sizeof(q3_k) == row_bytes(tensor_type::q3_k, q3_k::block_size));
 
 } // namespace quanta

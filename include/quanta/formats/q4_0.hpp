@@ -12,6 +12,6 @@
 namespace quanta {
 
 using q4_0 = linear_block<4, 32>;
-static_assert(sizeof(q4_0) == find_type(tensor_type::q4_0)->block_bytes);
+static_assert(sizeof(q4_0) == row_bytes(tensor_type::q4_0, q4_0::block_size));
 
 } // namespace quanta

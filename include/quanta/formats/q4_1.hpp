@@ -12,6 +12,6 @@
 namespace quanta {
 
 using q4_1 = linear_block<4, 32, affine>;
-static_assert(sizeof(q4_1) == find_type(tensor_type::q4_1)->block_bytes);
+static_assert(sizeof(q4_1) == row_bytes(tensor_type::q4_1, q4_1::block_size));
 
 } // namespace quanta

@@ -36,6 +36,6 @@ struct super_block<4> : detail::super_block_32_scales {
   }
 };
 using q4_k = super_block<4>;
-static_assert(sizeof(q4_k) == find_type(tensor_type::q4_k)->block_bytes);
+static_assert(sizeof(q4_k) == row_bytes(tensor_type::q4_k, q4_k::block_size));
 
 } // namespace quanta

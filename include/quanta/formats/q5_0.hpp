@@ -12,6 +12,6 @@
 namespace quanta {
 
 using q5_0 = linear_block<5, 32>;
-static_assert(sizeof(q5_0) == find_type(tensor_type::q5_0)->block_bytes);
+static_assert(sizeof(q5_0) == row_bytes(tensor_type::q5_0, q5_0::block_size));
 
 } // namespace quanta

@@ -41,6 +41,6 @@ struct super_block<5> : detail::super_block_32_scales {
   }
 };
 using q5_k = super_block<5>;
-static_assert(sizeof(q5_k) == find_type(tensor_type::q5_k)->block_bytes);
+static_assert(sizeof(q5_k) == row_bytes(tensor_type::q5_k, q5_k::block_size));
 
 } // namespace quanta

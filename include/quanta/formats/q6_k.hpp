@@ -55,6 +55,6 @@ struct super_block<6> : detail::super_block_traits {
   }
 };
 using q6_k = super_block<6>;
-static_assert(sizeof(q6_k) == find_type(tensor_type::q6_k)->block_bytes);
+static_assert(sizeof(q6_k) == row_bytes(tensor_type::q6_k, q6_k::block_size));
 
 } // namespace quanta

@@ -6,6 +6,6 @@
 namespace quanta {
 
 using q8_0 = int8_block<32>;
-static_assert(sizeof(q8_0) == find_type(tensor_type::q8_0)->block_bytes);
+static_assert(sizeof(q8_0) == row_bytes(tensor_type::q8_0, q8_0::block_size));
 
 } // namespace quanta

@@ -38,6 +38,6 @@ struct q8_1 {
     return simd::load<simd::code_bytes<Isa>>(reinterpret_cast<const std::uint8_t*>(&qs[32 * run]));
   }
 };
-static_assert(sizeof(q8_1) == find_type(tensor_type::q8_1)->block_bytes);
+static_assert(sizeof(q8_1) == row_bytes(tensor_type::q8_1, q8_1::block_size));
 
 } // namespace quanta

@@ -39,6 +39,6 @@ struct q8_k {
     return signed_codes<Isa, Portion>() ^ simd::fill<simd::code_bytes<Isa>>(0x80);
   }
 };
-static_assert(sizeof(q8_k) == find_type(tensor_type::q8_k)->block_bytes);
+static_assert(sizeof(q8_k) == row_bytes(tensor_type::q8_k, q8_k::block_size));
 
 } // namespace quanta

@@ -244,7 +244,16 @@ template <class Isa>
   return detail::split<quad_sums<Isa>>(
       [](const auto& a, const auto& b) __attribute__((always_inline)) { return native<Isa>::quad_dot(a, b); }, u, s);
 }
-/// The same with u - Offset in place of u, exact for all u < 2 * Offset and every signed s, -128 included.
+/// sums + quad_dot(u, s), in one instruction where there is one.
+template <class Isa>
+[[gnu::always_inline]] inline quad_sums<Isa> accumulate_quads(const quad_sums<Isa>& sums, const code_bytes<Isa>& u,
+                                                              const code_bytes<Isa>& s) {
+  if constexpr (requires { native<Isa>::accumulate_quads(sums, u, s); })
+    return native<Isa>::accumulate_quads(sums, u, s);
+  else
+    return sums + quad_dot<Isa>(u, s);
+}
+/// The same as quad_dot with u - Offset in place of u, exact for all u < 2 * Offset and every signed s, -128 included.
 /// Offset is at most 64, or 128.
 template <int Offset, class Isa>
 [[gnu::always_inline]] inline quad_sums<Isa> centred_quad_dot(const code_bytes<Isa>& u, const code_bytes<Isa>& s) {

@@ -112,6 +112,10 @@ struct x86_512 : x86_256<Isa> {
     const __m256i a = u.v, b = s.v;
     return {_mm256_dpbusd_epi32(_mm256_setzero_si256(), a, b)};
   }
+  [[gnu::always_inline]] static ints8 accumulate_quads(const ints8& sums, const bytes32& u, const bytes32& s) {
+    const __m256i a = sums.v, b = u.v, c = s.v;
+    return {_mm256_dpbusd_epi32(a, b, c)};
+  }
   template <int Offset>
   [[gnu::always_inline]] static ints8 centred_quad_dot(const bytes32& u, const bytes32& s) {
     const __m256i a = u.v, b = s.v, offset = _mm256_set1_epi8(static_cast<char>(Offset));
