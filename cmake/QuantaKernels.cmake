@@ -122,7 +122,8 @@ std::span<const level_entry> compiled_levels() noexcept {
 
   foreach(library IN LISTS libraries)
     target_link_libraries(${library} PRIVATE quanta::quanta)
-    set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    # Compiled when the target needs them and not before: kernels take their time, more so under sanitizers.
+    set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON EXCLUDE_FROM_ALL ON)
     # Objects rather than a linked library, so that a static library carries them and can be exported.
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${library}>)
   endforeach()
