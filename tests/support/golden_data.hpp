@@ -101,7 +101,8 @@ std::vector<B> random_blocks(std::uint64_t seed, std::uint64_t type, std::size_t
     std::memcpy(&bytes[i], &u, bytes.size() - i < 8 ? bytes.size() - i : 8);
   }
   std::vector<B> blocks(count);
-  std::memcpy(static_cast<void*>(blocks.data()), bytes.data(), bytes.size());
+  if (count > 0) // memcpy may not be given the null pointer of an empty vector
+    std::memcpy(static_cast<void*>(blocks.data()), bytes.data(), bytes.size());
   return blocks;
 }
 
