@@ -82,11 +82,14 @@ template <class Isa, class B>
   const auto s = w.group_scales();
   constexpr int group_size = static_cast<int>(B::group_size);
   const auto scales = simd::prepare_scales<group_size, Isa>(s);
-  auto total = simd::fill<simd::quad_sums<Isa>>(0);
+  const auto zero = simd::fill<simd::quad_sums<Isa>>(0);
+  simd::quad_sums<Isa> totals[2] = {zero, zero}; // two, since one would wait for itself
   simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
-    const auto quads = simd::quad_dot<Isa>(w.template codes<Isa, portion()>(), y.template signed_codes<Isa, portion()>());
-    total = simd::add_scaled<portion(), group_size, Isa>(total, quads, scales);
+    auto& total = totals[portion() % 2];
+    total = simd::add_scaled_quads<portion(), group_size, Isa>(total, w.template codes<Isa, portion()>(),
+                                                               y.template signed_codes<Isa, portion()>(), scales);
   });
+  auto total = totals[0] + totals[1];
   if constexpr (B::code_offset != 0) { // one sum of 16 activations for each of 16 groups
     static_assert(B::group_size == 16 && (B::code_offset & (B::code_offset - 1)) == 0);
     const auto below = simd::pair_dot<Isa>(simd::widen_words<Isa>(s), load_sums<Isa>(y));

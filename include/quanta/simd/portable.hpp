@@ -185,7 +185,9 @@ struct native<isa::portable> {
     return widen(scales);
   }
   template <int Portion, int Group>
-  [[gnu::always_inline]] static ints<8> add_scaled(ints<8> sums, const ints<8>& quads, const ints<16>& scales) {
+  [[gnu::always_inline]] static ints<8> add_scaled_quads(ints<8> sums, const codes& u, const codes& s,
+                                                         const ints<16>& scales) {
+    const ints<8> quads = quad_dot(u, s);
     for (std::size_t k = 0; k < 8; ++k)
       sums.v[k] += quads.v[k] * scales.v[(32 * Portion + 4 * k) / Group];
     return sums;

@@ -269,16 +269,17 @@ template <class Isa>
 [[gnu::always_inline]] inline vec<std::int32_t, 16, Isa> widen(small_integers n) {
   return native<Isa>::widen(n);
 }
-/// The scales of groups of Group codes, prepared as multipliers of quads: each level keeps them as its instructions want.
+/// The scales of groups of Group codes, prepared as multipliers of pairs: each level keeps them as its instructions want.
 template <int Group, class Isa>
 [[gnu::always_inline]] inline auto prepare_scales(small_integers scales) {
   return native<Isa>::template prepare_scales<Group>(scales);
 }
-/// sums[k] + quads[k] * scale of the group that quad k of portion Portion lies in; quads fit int16.
+/// sums[k] + quad_dot(u, s)[k] * scale of the group that quad k of portion Portion lies in. The scale meets the sums of pairs,
+/// within int16 since u <= 127, so that the step from pairs to quads costs no instruction of its own.
 template <int Portion, int Group, class Isa, class Scales>
-[[gnu::always_inline]] inline quad_sums<Isa> add_scaled(const quad_sums<Isa>& sums, const quad_sums<Isa>& quads,
-                                                        const Scales& scales) {
-  return native<Isa>::template add_scaled<Portion, Group>(sums, quads, scales);
+[[gnu::always_inline]] inline quad_sums<Isa> add_scaled_quads(const quad_sums<Isa>& sums, const code_bytes<Isa>& u,
+                                                              const code_bytes<Isa>& s, const Scales& scales) {
+  return native<Isa>::template add_scaled_quads<Portion, Group>(sums, u, s, scales);
 }
 
 /// Lane k is a[2k] * b[2k] + a[2k+1] * b[2k+1] for 16 int16 values each; the sum fits int32.

@@ -192,28 +192,30 @@ struct x86_128 {
     r.high.high.v = _mm_cvtepi8_epi32(_mm_srli_si128(bytes, 12));
     return r;
   }
-  /// The scale in the low word, 0 in the high one: then the multiplication of words by pairs is quad * scale. They stay in
-  /// memory, because a broadcast from there costs no shuffle.
-  struct quad_scales {
+  /// The scale in both words of a lane, for the two pairs of a quad. They stay in memory, because a broadcast from there
+  /// costs no shuffle.
+  struct pair_scales {
     alignas(32) std::int32_t words[16];
   };
   template <int Group>
-  [[gnu::always_inline]] static quad_scales prepare_scales(small_integers scales) {
-    quad_scales r;
+  [[gnu::always_inline]] static pair_scales prepare_scales(small_integers scales) {
+    pair_scales r;
     const __m128i bytes = to_register(scales), low = _mm_cvtepi8_epi16(bytes),
                   high = _mm_cvtepi8_epi16(_mm_srli_si128(bytes, 8));
     auto* out = reinterpret_cast<__m128i*>(r.words);
-    _mm_store_si128(out, _mm_cvtepu16_epi32(low));
-    _mm_store_si128(out + 1, _mm_cvtepu16_epi32(_mm_srli_si128(low, 8)));
-    _mm_store_si128(out + 2, _mm_cvtepu16_epi32(high));
-    _mm_store_si128(out + 3, _mm_cvtepu16_epi32(_mm_srli_si128(high, 8)));
+    _mm_store_si128(out, _mm_unpacklo_epi16(low, low));
+    _mm_store_si128(out + 1, _mm_unpackhi_epi16(low, low));
+    _mm_store_si128(out + 2, _mm_unpacklo_epi16(high, high));
+    _mm_store_si128(out + 3, _mm_unpackhi_epi16(high, high));
     return r;
   }
   template <int Portion, int Group>
-  [[gnu::always_inline]] static ints<8> add_scaled(ints<8> sums, const ints<8>& quads, const quad_scales& scales) {
-    const std::int32_t* s = scales.words + 32 * Portion / Group;
-    sums.low.v = _mm_add_epi32(sums.low.v, _mm_madd_epi16(quads.low.v, _mm_set1_epi32(s[0])));
-    sums.high.v = _mm_add_epi32(sums.high.v, _mm_madd_epi16(quads.high.v, _mm_set1_epi32(s[16 / Group])));
+  [[gnu::always_inline]] static ints<8> add_scaled_quads(ints<8> sums, const codes& u, const codes& s,
+                                                         const pair_scales& scales) {
+    const std::int32_t* scale = scales.words + 32 * Portion / Group;
+    const __m128i low = _mm_maddubs_epi16(u.low.v, s.low.v), high = _mm_maddubs_epi16(u.high.v, s.high.v);
+    sums.low.v = _mm_add_epi32(sums.low.v, _mm_madd_epi16(low, _mm_set1_epi32(scale[0])));
+    sums.high.v = _mm_add_epi32(sums.high.v, _mm_madd_epi16(high, _mm_set1_epi32(scale[16 / Group])));
     return sums;
   }
   [[gnu::always_inline]] static ints4 pair_dot(const words8& a, const words8& b) { return {_mm_madd_epi16(a.v, b.v)}; }

@@ -206,16 +206,16 @@ struct x86_256 : x86_128<Isa> {
   };
   template <int Group>
   [[gnu::always_inline]] static auto prepare_scales(small_integers scales) {
-    const __m256i words = _mm256_cvtepi8_epi16(base::to_register(scales));
     if constexpr (Group == 32) {
       wide_scales r;
-      _mm256_store_si256(reinterpret_cast<__m256i*>(r.words), _mm256_cvtepu16_epi32(_mm256_castsi256_si128(words)));
+      _mm256_store_si256(reinterpret_cast<__m256i*>(r.words), _mm256_cvtepi8_epi16(base::bytes_twice(scales)));
       return r;
     } else {
+      const __m256i words = _mm256_cvtepi8_epi16(base::to_register(scales));
       return narrow_scales{{_mm256_permute4x64_epi64(words, 0x44), _mm256_permute4x64_epi64(words, 0xEE)}};
     }
   }
-  /// The scale in the low word of each quad's lane, 0 in the high one: words times pairs is then quad * scale.
+  /// The scale in both words of each quad's lane.
   template <int Portion>
   [[gnu::always_inline]] static __m256i spread(const wide_scales& scales) {
     return _mm256_set1_epi32(scales.words[Portion]);
@@ -223,14 +223,14 @@ struct x86_256 : x86_128<Isa> {
   template <int Portion>
   [[gnu::always_inline]] static __m256i spread(const narrow_scales& scales) {
     constexpr int first = 2 * (2 * Portion % 8), low = first | (first + 1) << 8, high = (first + 2) | (first + 3) << 8;
-    constexpr int zero = static_cast<int>(0x80800000u);
     return _mm256_shuffle_epi8(scales.words[Portion / 4],
-                               _mm256_setr_epi32(low | zero, low | zero, low | zero, low | zero, high | zero,
-                                                 high | zero, high | zero, high | zero));
+                               _mm256_set_m128i(_mm_set1_epi16(high), _mm_set1_epi16(low)));
   }
   template <int Portion, int Group, class Scales>
-  [[gnu::always_inline]] static ints8 add_scaled(const ints8& sums, const ints8& quads, const Scales& scales) {
-    return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(quads.v, spread<Portion>(scales)))};
+  [[gnu::always_inline]] static ints8 add_scaled_quads(const ints8& sums, const bytes32& u, const bytes32& s,
+                                                       const Scales& scales) {
+    const __m256i pairs = _mm256_maddubs_epi16(u.v, s.v);
+    return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(pairs, spread<Portion>(scales)))};
   }
   [[gnu::always_inline]] static ints8 pair_dot(const words16& a, const words16& b) {
     return {_mm256_madd_epi16(a.v, b.v)};

@@ -124,9 +124,10 @@ struct x86_512 : x86_256<Isa> {
   }
   [[gnu::always_inline]] static ints16 widen(small_integers n) { return {_mm512_cvtepi8_epi32(base::to_register(n))}; }
   template <int Portion, int Group, class Scales>
-  [[gnu::always_inline]] static ints8 add_scaled(const ints8& sums, const ints8& quads, const Scales& scales) {
-    const __m256i a = sums.v, b = quads.v, scale = base::template spread<Portion>(scales);
-    return {_mm256_dpwssd_epi32(a, b, scale)};
+  [[gnu::always_inline]] static ints8 add_scaled_quads(const ints8& sums, const bytes32& u, const bytes32& s,
+                                                       const Scales& scales) {
+    const __m256i a = sums.v, pairs = _mm256_maddubs_epi16(u.v, s.v), scale = base::template spread<Portion>(scales);
+    return {_mm256_dpwssd_epi32(a, pairs, scale)};
   }
 };
 
