@@ -35,13 +35,34 @@ template <class Isa, class B>
   return simd::load<simd::vec<float, 8, Isa>>(widened);
 }
 
-/// Calls f(index, part, values) for the 16 values of each half of a portion, part = index / 16 % 2 at compile time.
-template <class Isa, class B, class F>
+/// Scale groups that a run of 32 values lies in: 2 for groups of 16.
+template <class B>
+inline constexpr std::size_t groups_a_run = B::group_size < run_size ? run_size / B::group_size : 1;
+
+/// The scales of 8 runs, of group `Part` of each; zero from `count` on.
+template <class Isa, std::size_t Part, class B>
+[[gnu::always_inline]] inline simd::vec<float, 8, Isa> scales_of_runs(const B* row, std::size_t first_run, std::size_t count) {
+  if constexpr (requires(const B& block) { block.d; }) {
+    static_assert(groups_a_run<B> == 1);
+    return halves_of_runs<Isa>(row, first_run, count);
+  } else {
+    float scales[8] = {};
+    for (std::size_t i = 0; i < 8 && i < count; ++i) {
+      const std::size_t run = first_run + i;
+      scales[i] = row[run / B::runs].scale(run % B::runs * groups_a_run<B> + Part);
+    }
+    return simd::load<simd::vec<float, 8, Isa>>(scales);
+  }
+}
+
+/// Calls f(index, part, values) for the 16 values of each half of a portion, part = index / 16 % 2 at compile time. The factors
+/// of the portion's groups lie `Stride` apart.
+template <class Isa, class B, std::size_t Stride = 1, class F>
 [[gnu::always_inline]] inline void decode_portion(const simd::code_bytes<Isa>& codes, const float* scales,
                                                   [[maybe_unused]] const float* minima, std::size_t index, F&& f) {
   simd::unroll<2>([&](auto part) __attribute__((always_inline)) {
     using V = simd::vec<float, 16, Isa>;
-    constexpr std::size_t group = 16 * part() / (B::group_size < run_size ? B::group_size : run_size);
+    constexpr std::size_t group = 16 * part() / (run_size / groups_a_run<B>)*Stride;
     V x = simd::codes_to_floats<part(), B::code_offset, Isa>(codes) * simd::fill<V>(scales[group]);
     if constexpr (B::affine)
       x = x - simd::fill<V>(minima[group]);
@@ -53,16 +74,27 @@ template <class Isa, run_format B, class F>
 [[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
   const std::size_t runs = blocks * B::runs;
   for (std::size_t first = 0; first < runs; first += 8) {
-    alignas(32) float scales[8];
+    alignas(32) float scales[8 * groups_a_run<B>];
     [[maybe_unused]] alignas(32) float minima[8];
-    simd::store(scales, halves_of_runs<Isa>(row, first, runs - first));
+    simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
+      simd::store(scales + 8 * part(), scales_of_runs<Isa, part()>(row, first, runs - first));
+    });
     if constexpr (B::affine) // x = d q + m = d q - (-m)
       simd::store(minima, simd::fill<simd::vec<float, 8, Isa>>(-0.f) - halves_of_runs<Isa>(row, first, runs - first, sizeof(f16)));
     for (std::size_t i = 0; i < 8 && first + i < runs; ++i) {
       const std::size_t run = first + i;
-      decode_portion<Isa, B>(row[run / B::runs].template codes<Isa>(run % B::runs), scales + i, minima + i, 32 * run, f);
+      decode_portion<Isa, B, 8>(row[run / B::runs].template codes<Isa>(run % B::runs), scales + i, minima + i, 32 * run, f);
     }
   }
+}
+
+/// d of a super-block in units of which the integers of the equation are multiples.
+template <class Isa, class B>
+[[gnu::always_inline]] inline float unit_scale(const B& block) {
+  if constexpr (requires { block.collected_d(); })
+    return simd::widen_half<Isa>(block.collected_d()) * B::unit;
+  else
+    return simd::widen_half<Isa>(block.d) * B::unit;
 }
 
 /// d * s[g] and dmin * m[g] of a super-block as floats; both products are exact.
@@ -72,7 +104,7 @@ struct group_factors {
 
   [[gnu::always_inline]] explicit group_factors(const B& block) {
     using V = simd::vec<float, 16, Isa>;
-    const V d = simd::fill<V>(simd::widen_half<Isa>(block.d));
+    const V d = simd::fill<V>(unit_scale<Isa>(block));
     simd::store(scale, simd::to_float(simd::widen<Isa>(block.group_scales())) * d);
     if constexpr (B::affine) {
       const V dmin = simd::fill<V>(simd::widen_half<Isa>(block.dmin));
@@ -80,11 +112,13 @@ struct group_factors {
     }
   }
 };
-template <class Isa>
-struct group_factors<Isa, q8_k> {
+/// One group: the block's scale.
+template <class Isa, class B>
+  requires(B::group_size == super_block_size)
+struct group_factors<Isa, B> {
   float scale[1];
   float minimum[1] = {0.f};
-  [[gnu::always_inline]] explicit group_factors(const q8_k& block) : scale{block.d} {}
+  [[gnu::always_inline]] explicit group_factors(const B& block) : scale{block.scale(0)} {}
 };
 
 template <class Isa, super_format B, class F>

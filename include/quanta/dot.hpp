@@ -32,7 +32,11 @@ template <class Isa, class B, class A>
 [[gnu::always_inline]] inline void dot_eight_runs(const B* row, const A* activations, std::size_t first, std::size_t count,
                                                   run_sums<Isa>& sums) {
   using F = floats8<Isa>;
-  const F factors = halves_of_runs<Isa>(row, first, count) * halves_of_runs<Isa>(activations, first, count);
+  const F activation_scales = halves_of_runs<Isa>(activations, first, count);
+  F factors[groups_a_run<B>];
+  simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
+    factors[part()] = scales_of_runs<Isa, part()>(row, first, count) * activation_scales;
+  });
   simd::unroll<8>([&](auto i) __attribute__((always_inline)) {
     constexpr std::size_t index = i();
     if (index >= count)
@@ -46,7 +50,12 @@ template <class Isa, class B, class A>
     else
       quads = simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
     F& set = sums.set[index % 2];
-    set = set + simd::unfused(simd::broadcast_lane<i()>(factors) * simd::to_float(quads));
+    F factor;
+    if constexpr (groups_a_run<B> == 1)
+      factor = simd::broadcast_lane<i()>(factors[0]);
+    else
+      factor = simd::broadcast_lanes<i()>(factors[0], factors[1]);
+    set = set + simd::unfused(factor * simd::to_float(quads));
   });
   if constexpr (B::affine) // missing runs add 0 * 0, which changes no bit of a sum that is never -0
     sums.offsets = sums.offsets + simd::unfused(halves_of_runs<Isa>(row, first, count, sizeof(f16)) *
@@ -75,29 +84,53 @@ template <class Isa>
   return simd::load<simd::vec<std::int16_t, 16, Isa>>(reinterpret_cast<const std::int16_t*>(y.bsums.data()));
 }
 
+/// sum of s[g] * (c[i] - code_offset) * Y[i] over the quads of each lane: exact.
+template <class Isa, class B>
+[[gnu::always_inline]] inline simd::quad_sums<Isa> integer_part(const B& w, const q8_k& y) {
+  constexpr int group_size = static_cast<int>(B::group_size);
+  const auto zero = simd::fill<simd::quad_sums<Isa>>(0);
+  simd::quad_sums<Isa> totals[2] = {zero, zero}; // two, since one would wait for itself
+  if constexpr (group_size == super_block_size) {
+    simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+      auto& total = totals[portion() % 2];
+      total = simd::accumulate_quads<Isa>(total, w.template codes<Isa, portion()>(), y.template signed_codes<Isa, portion()>());
+    });
+  } else {
+    const auto scales = simd::prepare_scales<group_size, Isa>(w.group_scales());
+    simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+      auto& total = totals[portion() % 2];
+      const auto codes = w.template codes<Isa, portion()>();
+      const auto activations = y.template signed_codes<Isa, portion()>();
+      if constexpr (B::code_offset == 128) // signed bytes
+        total = simd::add_scaled_signed_quads<portion(), group_size, Isa>(
+            total, codes ^ simd::fill<simd::code_bytes<Isa>>(0x80), activations, scales);
+      else
+        total = simd::add_scaled_quads<portion(), group_size, Isa>(total, codes, activations, scales);
+    });
+  }
+  auto total = totals[0] + totals[1];
+  if constexpr (B::code_offset != 0 && B::code_offset != 128) { // through the sums of 16 activations
+    static_assert((B::code_offset & (B::code_offset - 1)) == 0);
+    simd::vec<std::int16_t, 16, Isa> s;
+    if constexpr (group_size == super_block_size)
+      s = simd::fill<decltype(s)>(1);
+    else if constexpr (group_size == 32)
+      s = simd::widen_words_twice<Isa>(w.group_scales());
+    else
+      s = simd::widen_words<Isa>(w.group_scales());
+    const auto below = simd::pair_dot<Isa>(s, load_sums<Isa>(y));
+    total = total - simd::shift_left<std::countr_zero(static_cast<unsigned>(B::code_offset))>(below);
+  }
+  return total;
+}
+
 /// Adds one super-block to its set of accumulators.
 template <class Isa, class B>
 [[gnu::always_inline]] inline void dot_super_block(const B& w, const q8_k& y, floats8<Isa>& sums) {
   using F = floats8<Isa>;
-  const auto s = w.group_scales();
-  constexpr int group_size = static_cast<int>(B::group_size);
-  const auto scales = simd::prepare_scales<group_size, Isa>(s);
-  const auto zero = simd::fill<simd::quad_sums<Isa>>(0);
-  simd::quad_sums<Isa> totals[2] = {zero, zero}; // two, since one would wait for itself
-  simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
-    auto& total = totals[portion() % 2];
-    total = simd::add_scaled_quads<portion(), group_size, Isa>(total, w.template codes<Isa, portion()>(),
-                                                               y.template signed_codes<Isa, portion()>(), scales);
-  });
-  auto total = totals[0] + totals[1];
-  if constexpr (B::code_offset != 0) { // one sum of 16 activations for each of 16 groups
-    static_assert(B::group_size == 16 && (B::code_offset & (B::code_offset - 1)) == 0);
-    const auto below = simd::pair_dot<Isa>(simd::widen_words<Isa>(s), load_sums<Isa>(y));
-    total = total - simd::shift_left<std::countr_zero(static_cast<unsigned>(B::code_offset))>(below);
-  }
   const float dy = y.d;
-  const F f = simd::fill<F>(simd::widen_half<Isa>(w.d) * dy);
-  sums = sums + simd::unfused(f * simd::to_float(total));
+  const F f = simd::fill<F>(unit_scale<Isa>(w) * dy);
+  sums = sums + simd::unfused(f * simd::to_float(integer_part<Isa>(w, y)));
   if constexpr (B::affine) {
     const auto m = w.group_minima();
     const auto minima = B::group_size == 16 ? simd::widen_words<Isa>(m) : simd::widen_words_twice<Isa>(m);
