@@ -26,6 +26,20 @@ template <std::size_t N, class V>
   return extreme;
 }
 
+/// The first of N numbers that has the largest magnitude.
+template <std::size_t N>
+[[gnu::always_inline]] inline float first_extreme(const float* x) {
+  float extreme = 0.f, magnitude = 0.f;
+  for (std::size_t j = 0; j < N; ++j) {
+    const float a = x[j] < 0.f ? -x[j] : x[j];
+    if (a > magnitude) {
+      magnitude = a;
+      extreme = x[j];
+    }
+  }
+  return extreme;
+}
+
 /// 19 inverse scales t = -(Half + 0.1 k) / extreme, k = 0, -9..-1, 1..9; the winner has the largest A^2 / B, A = sum w x q,
 /// B = sum w q^2, the first of equals. Several candidates share one pass over the group; they are compared in order.
 template <std::size_t N, int Half, class V>
