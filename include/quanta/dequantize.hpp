@@ -7,6 +7,7 @@
 #include "quanta/format.hpp"
 #include "quanta/formats/super_block.hpp"
 #include "quanta/matrix_view.hpp"
+#include "quanta/runs.hpp"
 #include "quanta/simd/vocabulary.hpp"
 
 namespace quanta {
@@ -19,42 +20,6 @@ concept block_range = std::ranges::contiguous_range<R> && block_format<element_o
 template <class R>
 concept number_range = std::ranges::contiguous_range<R> && plain_format<element_of<R>>;
 
-/// d of the blocks that 8 runs lie in, or another half at `offset` bytes in them; zero from `count` on.
-template <class Isa, class B>
-[[gnu::always_inline]] inline simd::vec<float, 8, Isa> halves_of_runs(const B* row, std::size_t first_run, std::size_t count,
-                                                                      std::size_t offset = 0) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(row) + offset;
-  if (B::runs == 1 && count >= 8)
-    return simd::load_halves<Isa>(bytes + first_run * sizeof(B), sizeof(B));
-  float widened[8] = {};
-  for (std::size_t i = 0; i < 8 && i < count; ++i) {
-    packed<f16> half;
-    std::memcpy(&half, bytes + (first_run + i) / B::runs * sizeof(B), sizeof half);
-    widened[i] = simd::widen_half<Isa>(half);
-  }
-  return simd::load<simd::vec<float, 8, Isa>>(widened);
-}
-
-/// Scale groups that a run of 32 values lies in: 2 for groups of 16.
-template <class B>
-inline constexpr std::size_t groups_a_run = B::group_size < run_size ? run_size / B::group_size : 1;
-
-/// The scales of 8 runs, of group `Part` of each; zero from `count` on.
-template <class Isa, std::size_t Part, class B>
-[[gnu::always_inline]] inline simd::vec<float, 8, Isa> scales_of_runs(const B* row, std::size_t first_run, std::size_t count) {
-  if constexpr (requires(const B& block) { block.d; }) {
-    static_assert(groups_a_run<B> == 1);
-    return halves_of_runs<Isa>(row, first_run, count);
-  } else {
-    float scales[8] = {};
-    for (std::size_t i = 0; i < 8 && i < count; ++i) {
-      const std::size_t run = first_run + i;
-      scales[i] = row[run / B::runs].scale(run % B::runs * groups_a_run<B> + Part);
-    }
-    return simd::load<simd::vec<float, 8, Isa>>(scales);
-  }
-}
-
 /// Calls f(index, part, values) for the 16 values of each half of a portion, part = index / 16 % 2 at compile time. The factors
 /// of the portion's groups lie `Stride` apart.
 template <class Isa, class B, std::size_t Stride = 1, class F>
@@ -63,7 +28,11 @@ template <class Isa, class B, std::size_t Stride = 1, class F>
   simd::unroll<2>([&](auto part) __attribute__((always_inline)) {
     using V = simd::vec<float, 16, Isa>;
     constexpr std::size_t group = 16 * part() / (run_size / groups_a_run<B>)*Stride;
-    V x = simd::codes_to_floats<part(), B::code_offset, Isa>(codes) * simd::fill<V>(scales[group]);
+    constexpr int in_code = has_plain_codes<B>() ? B::code_offset : 128;
+    V x = simd::codes_to_floats<part(), in_code, Isa>(codes);
+    if constexpr (in_code != B::code_offset)
+      x = x + simd::fill<V>(static_cast<float>(in_code - B::code_offset));
+    x = x * simd::fill<V>(scales[group]);
     if constexpr (B::affine)
       x = x - simd::fill<V>(minima[group]);
     f(index + 16 * part(), part, x);
@@ -72,19 +41,32 @@ template <class Isa, class B, std::size_t Stride = 1, class F>
 
 template <class Isa, run_format B, class F>
 [[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
-  const std::size_t runs = blocks * B::runs;
+  const std::size_t runs = blocks * runs_of<B>;
   for (std::size_t first = 0; first < runs; first += 8) {
     alignas(32) float scales[8 * groups_a_run<B>];
-    [[maybe_unused]] alignas(32) float minima[8];
+    [[maybe_unused]] alignas(32) float minima[8 * groups_a_run<B>];
     simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
       simd::store(scales + 8 * part(), scales_of_runs<Isa, part()>(row, first, runs - first));
+      if constexpr (B::affine)
+        simd::store(minima + 8 * part(), minima_of_runs<Isa, part()>(row, first, runs - first));
     });
-    if constexpr (B::affine) // x = d q + m = d q - (-m)
-      simd::store(minima, simd::fill<simd::vec<float, 8, Isa>>(-0.f) - halves_of_runs<Isa>(row, first, runs - first, sizeof(f16)));
     for (std::size_t i = 0; i < 8 && first + i < runs; ++i) {
       const std::size_t run = first + i;
-      decode_portion<Isa, B, 8>(row[run / B::runs].template codes<Isa>(run % B::runs), scales + i, minima + i, 32 * run, f);
+      decode_portion<Isa, B, 8>(codes_of_run<Isa>(row, run), scales + i, minima + i, 32 * run, f);
     }
+  }
+}
+
+/// Blocks of 16: pairs of them, and a last one alone.
+template <class Isa, paired_format B, class F>
+[[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
+  decode_row<Isa>(as_pairs(row), blocks / 2, f);
+  if (blocks % 2 != 0) {
+    const pair_of<B> last{{row[blocks - 1], {}}};
+    decode_row<Isa>(&last, 1, [&](std::size_t i, auto part, const simd::vec<float, 16, Isa>& x) __attribute__((always_inline)) {
+      if constexpr (part() == 0)
+        f((blocks - 1) * B::block_size + i, part, x);
+    });
   }
 }
 

@@ -13,7 +13,8 @@
 namespace quanta {
 
 struct iq4_nl : detail::nibble_block_traits {
-  static constexpr std::size_t block_size = 32, group_size = 32, runs = 1;
+  static constexpr bool half_first = true;
+  static constexpr std::size_t block_size = 32, group_size = 32;
   static constexpr int code_offset = 128; // codes are seen as level + 128
   static constexpr tensor_type type = tensor_type::iq4_nl;
   static constexpr std::string_view name = "iq4_nl";

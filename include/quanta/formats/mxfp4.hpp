@@ -14,7 +14,7 @@
 namespace quanta {
 
 struct mxfp4 : detail::nibble_block_traits {
-  static constexpr std::size_t block_size = 32, group_size = 32, runs = 1;
+  static constexpr std::size_t block_size = 32, group_size = 32;
   static constexpr int code_offset = 12; // codes are seen as doubled level + 12
   static constexpr tensor_type type = tensor_type::mxfp4;
   static constexpr std::string_view name = "mxfp4";
