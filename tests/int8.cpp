@@ -197,6 +197,13 @@ TEST_CASE("weights a channel at a time, of numbers and of blocks") {
     check(quanta::type_tag<quanta::f16>{}, 7, columns);
   }
   quanta::weight_formats::for_each([&](auto tag) { check(tag, 3, 512); });
+  // A subnormal scale, rounded down by a third: the least weight is -190 steps, and -127 all the same.
+  bytes least(1);
+  std::vector<float> subnormal(1);
+  const std::vector<float> tiny{-190 * 0x1p-149f};
+  REQUIRE(quanta::quantize_per_channel(quanta::matrix_view<float>(tiny, 1, 1), least, subnormal));
+  CHECK(subnormal[0] == 0x1p-149f);
+  CHECK(least[0] == -127);
   std::vector<float> x(40, 1.f), scales(2);
   bytes codes(40);
   for (const float strange : {infinity, no_number}) {

@@ -1,7 +1,7 @@
 // The fully connected layer in integers:
 //
-//   acc[r] = bias[r] + sum over c of (x[c] - input zero point) * w[r][c]         in int32, exact
-//   y[r]   = clamp(round(acc[r] * M[r]) + output zero point, activation range)   M[r] = input scale * scale[r] / output scale
+//   acc[r] = bias[r] + sum over c of (x[c] - input zero point) * w[r][c], exact in int32
+//   y[r] = clamp(round(acc[r] * M[r]) + output zero point, activation range), M[r] = input scale * scale[r] / output scale
 //
 // The zero point's part of the sum does not depend on x: it is taken into the bias once, when the layer is prepared.
 #pragma once

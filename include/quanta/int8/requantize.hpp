@@ -50,8 +50,8 @@ namespace detail {
   using limits = std::numeric_limits<std::int32_t>;
   return static_cast<std::int32_t>(clamp<std::int64_t>(x, limits::min(), limits::max()));
 }
-/// round(a * b / 2^31), halves upwards: gemmlowp's saturating rounding doubling high product, whose two nudges and truncation
-/// come to one floor. Its one overflow is (-2^31)^2, which becomes 2^31 - 1.
+/// round(a * b / 2^31), halves upwards: gemmlowp's saturating rounding doubling high product, whose two nudges and
+/// truncation come to one floor. Its one overflow is (-2^31)^2, which becomes 2^31 - 1.
 [[gnu::always_inline]] constexpr std::int32_t rounding_high_product(std::int32_t a, std::int32_t b) {
   constexpr std::int64_t half = std::int64_t{1} << 30;
   return saturate((std::int64_t{a} * b + half) >> 31); // the product is at most 2^62
