@@ -38,7 +38,7 @@ template <std::size_t N, std::size_t L, class Isa>
         batch square[W];
         for (std::size_t j = 0; j < W; ++j)
           square[j] = first + j < count ? batch::load_unaligned(x + (first + j) * stride + column) : batch(0.f);
-        xsimd::transpose(square, square + W);
+        transpose(square, square + W); // xsimd's, by its arguments
         for (std::size_t i = 0; i < W; ++i)
           square[i].store_unaligned(out + (column + i) * L + first);
       }

@@ -8,7 +8,7 @@
 #include "quanta/float16.hpp"
 #include "quanta/simd/portable.hpp"
 #include "quanta/simd/small_integers.hpp"
-#if QUANTA_X86
+#if QUANTA_REGISTERS
   #include "quanta/simd/x86.hpp"
 #endif
 

@@ -1,7 +1,7 @@
 // 128-bit words: SSE up to 4.2.
 #pragma once
 
-#include <immintrin.h>
+#include <nmmintrin.h>
 
 #include "quanta/simd/portable.hpp"
 

@@ -1,6 +1,8 @@
 // 256-bit words: AVX2, FMA, F16C.
 #pragma once
 
+#include <immintrin.h>
+
 #include "quanta/simd/x86_128.hpp"
 
 namespace quanta::simd::detail {
