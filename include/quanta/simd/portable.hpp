@@ -253,6 +253,41 @@ struct native<isa::portable> {
       r.v[k] = a.v[2 * k] * b.v[2 * k] + a.v[2 * k + 1] * b.v[2 * k + 1];
     return r;
   }
+  template <std::size_t N>
+  [[gnu::always_inline]] static vec<std::uint8_t, N, level> look_up_register(const std::array<std::uint8_t, 16>& table,
+                                                                             vec<std::uint8_t, N, level> indices) {
+    for (std::uint8_t& e : indices.v)
+      e = table[e];
+    return indices;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static vec<std::int16_t, N, level> load_words(const std::uint8_t* p) {
+    vec<std::int16_t, N, level> r;
+    for (std::size_t i = 0; i < N; ++i)
+      r.v[i] = p[i];
+    return r;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static ints<N> add_quads(ints<N> sums, const vec<std::uint8_t, 4 * N, level>& u,
+                                                  const vec<std::uint8_t, 4 * N, level>& s) {
+    for (std::size_t i = 0; i < 4 * N; ++i)
+      sums.v[i / 4] += u.v[i] * static_cast<std::int8_t>(s.v[i]);
+    return sums;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static ints<N> add_signed_quads(ints<N> sums, const vec<std::uint8_t, 4 * N, level>& c,
+                                                         const vec<std::uint8_t, 4 * N, level>& s) {
+    for (std::size_t i = 0; i < 4 * N; ++i)
+      sums.v[i / 4] += static_cast<std::int8_t>(c.v[i]) * static_cast<std::int8_t>(s.v[i]);
+    return sums;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static ints<N> add_pairs(ints<N> sums, const vec<std::int16_t, 2 * N, level>& a,
+                                                  const vec<std::int16_t, 2 * N, level>& b) {
+    for (std::size_t i = 0; i < 2 * N; ++i)
+      sums.v[i / 2] += a.v[i] * b.v[i];
+    return sums;
+  }
   [[gnu::always_inline]] static vec<std::int16_t, 16, level> widen_words(small_integers n) {
     vec<std::int16_t, 16, level> r;
     for (std::size_t i = 0; i < 16; ++i)

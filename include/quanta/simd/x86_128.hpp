@@ -264,6 +264,22 @@ struct x86_128 {
                                             join({_mm_sign_epi8(c.low.v, s.low.v)}, {_mm_sign_epi8(c.high.v, s.high.v)}), scales);
   }
   [[gnu::always_inline]] static ints4 pair_dot(const words8& a, const words8& b) { return {_mm_madd_epi16(a.v, b.v)}; }
+  [[gnu::always_inline]] static bytes16 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes16& indices) {
+    return {_mm_shuffle_epi8(load_register(table.data()), indices.v)};
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static words8 load_words(const std::uint8_t* p) {
+    return {_mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))};
+  }
+  [[gnu::always_inline]] static ints4 add_quads(const ints4& sums, const bytes16& u, const bytes16& s) {
+    return {_mm_add_epi32(sums.v, quad_dot(u, s).v)};
+  }
+  [[gnu::always_inline]] static ints4 add_signed_quads(const ints4& sums, const bytes16& c, const bytes16& s) {
+    return add_quads(sums, {_mm_abs_epi8(c.v)}, {_mm_sign_epi8(s.v, c.v)});
+  }
+  [[gnu::always_inline]] static ints4 add_pairs(const ints4& sums, const words8& a, const words8& b) {
+    return {_mm_add_epi32(sums.v, _mm_madd_epi16(a.v, b.v))};
+  }
   [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> widen_words(small_integers n) {
     const __m128i bytes = to_register(n);
     vec<std::int16_t, 16, Isa> r;

@@ -275,6 +275,25 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static ints8 pair_dot(const words16& a, const words16& b) {
     return {_mm256_madd_epi16(a.v, b.v)};
   }
+  [[gnu::always_inline]] static bytes32 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes32& indices) {
+    return look_up(table, indices);
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static auto load_words(const std::uint8_t* p) {
+    if constexpr (N == 16)
+      return words16{_mm256_cvtepu8_epi16(load_register(p))};
+    else
+      return base::template load_words<N>(p);
+  }
+  [[gnu::always_inline]] static ints8 add_quads(const ints8& sums, const bytes32& u, const bytes32& s) {
+    return {_mm256_add_epi32(sums.v, quad_dot(u, s).v)};
+  }
+  [[gnu::always_inline]] static ints8 add_signed_quads(const ints8& sums, const bytes32& c, const bytes32& s) {
+    return add_quads(sums, {_mm256_abs_epi8(c.v)}, {_mm256_sign_epi8(s.v, c.v)});
+  }
+  [[gnu::always_inline]] static ints8 add_pairs(const ints8& sums, const words16& a, const words16& b) {
+    return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(a.v, b.v))};
+  }
   [[gnu::always_inline]] static words16 widen_words(small_integers n) {
     return {_mm256_cvtepi8_epi16(base::to_register(n))};
   }

@@ -122,6 +122,27 @@ struct x86_512 : x86_256<Isa> {
     return {_mm256_sub_epi32(_mm256_dpbusd_epi32(_mm256_setzero_si256(), a, b),
                              _mm256_dpbusd_epi32(_mm256_setzero_si256(), offset, b))};
   }
+  using bytes64 = vec<std::uint8_t, 64, Isa, shape::single>;
+  using words32 = vec<std::int16_t, 32, Isa, shape::single>;
+  [[gnu::always_inline]] static bytes64 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes64& indices) {
+    const __m512i i = indices.v;
+    return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_register(table.data())), i)};
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static auto load_words(const std::uint8_t* p) {
+    if constexpr (N == 32)
+      return words32{_mm512_cvtepu8_epi16(load_wide(p))};
+    else
+      return base::template load_words<N>(p);
+  }
+  [[gnu::always_inline]] static ints16 add_quads(const ints16& sums, const bytes64& u, const bytes64& s) {
+    const __m512i a = sums.v, b = u.v, c = s.v;
+    return {_mm512_dpbusd_epi32(a, b, c)};
+  }
+  [[gnu::always_inline]] static ints16 add_pairs(const ints16& sums, const words32& a, const words32& b) {
+    const __m512i x = sums.v, y = a.v, z = b.v;
+    return {_mm512_dpwssd_epi32(x, y, z)};
+  }
   [[gnu::always_inline]] static ints16 widen(small_integers n) { return {_mm512_cvtepi8_epi32(base::to_register(n))}; }
   template <int Portion, int Group, class Scales>
   [[gnu::always_inline]] static ints8 add_scaled_quads(const ints8& sums, const bytes32& u, const bytes32& s,
