@@ -121,7 +121,7 @@ inline void search_scales(const symmetric_groups& found, std::size_t count, sear
 
 /// Encodes `blocks` super-blocks; importance is null or has one value a weight.
 template <class Isa, class B>
-  requires(!B::affine)
+  requires(!B::affine && B::levels > 0)
 void encode_super_blocks(const float* x, std::size_t blocks, B* out, const float* importance) {
   constexpr std::size_t N = B::group_size, groups = 16;
   constexpr int half = B::levels / 2;

@@ -123,6 +123,21 @@ struct native<isa::portable> {
     return r;
   }
 
+  template <int Bits, std::size_t N>
+  [[gnu::always_inline]] static floats<N> look_up_floats(const float* table, const ints<N>& indices) {
+    floats<N> r;
+    for (std::size_t i = 0; i < N; ++i)
+      r.v[i] = table[indices.v[i] & ((1 << Bits) - 1)];
+    return r;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static float lane_minimum(const floats<N>& a) {
+    float r = a.v[0];
+    for (float e : a.v)
+      r = e < r ? e : r;
+    return r;
+  }
+
   template <int From, int Count, int To>
   [[gnu::always_inline]] static codes move_bits(codes a) {
     for (std::uint8_t& e : a.v)
@@ -195,6 +210,13 @@ struct native<isa::portable> {
   }
   template <class V, class Byte>
   [[gnu::always_inline]] static V load_bytes(const Byte* p) {
+    V r;
+    for (std::size_t i = 0; i < lanes<V>; ++i)
+      r.v[i] = p[i];
+    return r;
+  }
+  template <class V>
+  [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {
     V r;
     for (std::size_t i = 0; i < lanes<V>; ++i)
       r.v[i] = p[i];

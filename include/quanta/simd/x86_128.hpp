@@ -94,6 +94,21 @@ struct x86_128 {
     return {_mm_max_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a))};
   }
 
+  template <int Bits>
+  [[gnu::always_inline]] static floats4 look_up_floats(const float* table, const ints4& indices) {
+    constexpr int last = (1 << Bits) - 1;
+    return {_mm_setr_ps(table[_mm_extract_epi32(indices.v, 0) & last], table[_mm_extract_epi32(indices.v, 1) & last],
+                        table[_mm_extract_epi32(indices.v, 2) & last], table[_mm_extract_epi32(indices.v, 3) & last])};
+  }
+  [[gnu::always_inline]] static float lane_minimum(const floats4& a) {
+    const __m128 pairs = _mm_min_ps(a.v, _mm_movehl_ps(a.v, a.v));
+    return _mm_cvtss_f32(_mm_min_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)));
+  }
+  template <class V>
+  [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {
+    return {_mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))};
+  }
+
   [[gnu::always_inline]] static __m128i load_register(const std::uint8_t* p) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   }

@@ -23,7 +23,7 @@ struct x86_256 : x86_128<Isa> {
   using typename base::ints4;
 
   using base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_maxima, base::to_float,
-      base::truncate, base::unfused, base::load_register;
+      base::truncate, base::unfused, base::load_register, base::look_up_floats, base::lane_minimum;
 
   [[gnu::always_inline]] static floats8 unfused(floats8 a) {
     __m256 r = a.v;
@@ -106,6 +106,24 @@ struct x86_256 : x86_128<Isa> {
                                _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xEE)); // i, i+2 | i+4, i+6
     const __m256 r = _mm256_max_ps(_mm256_shuffle_ps(quads[0], quads[1], 0x88), _mm256_shuffle_ps(quads[0], quads[1], 0xDD));
     return {_mm256_permute_ps(r, 0xD8)}; // 0, 2, 1, 3 in each half to natural order
+  }
+
+  template <int Bits>
+  [[gnu::always_inline]] static floats8 look_up_floats(const float* table, const ints8& indices) {
+    if constexpr (Bits == 2)
+      return {_mm256_permutevar_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(table)), indices.v)};
+    else
+      return {_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), indices.v)};
+  }
+  [[gnu::always_inline]] static float lane_minimum(const floats8& a) {
+    return base::lane_minimum({_mm_min_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1))});
+  }
+  template <class V>
+  [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {
+    if constexpr (lanes<V> == 4)
+      return base::template load_words<V>(p);
+    else
+      return {_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
   }
 
   [[gnu::always_inline]] static __m256i load_wide(const std::uint8_t* p) {

@@ -16,7 +16,7 @@ struct x86_512 : x86_256<Isa> {
   using floats16 = vec<float, 16, Isa, shape::single>;
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
   using base::copy_sign, base::round_even, base::row_maxima, base::to_float, base::truncate, base::unfused,
-      base::store_floats, base::load_register, base::load_wide, base::pair_dot;
+      base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::lane_minimum;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
     __m512 r = a.v;
@@ -77,6 +77,24 @@ struct x86_512 : x86_256<Isa> {
     for (int i = 0; i < 2; ++i)
       b[i] = _mm512_max_ps(_mm512_shuffle_ps(a[i], a[i + 2], 0x44), _mm512_shuffle_ps(a[i], a[i + 2], 0xEE));
     return {_mm512_max_ps(_mm512_shuffle_ps(b[0], b[1], 0x88), _mm512_shuffle_ps(b[0], b[1], 0xDD))};
+  }
+
+  template <int Bits>
+  [[gnu::always_inline]] static floats16 look_up_floats(const float* table, const ints16& indices) {
+    if constexpr (Bits == 2)
+      return {_mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(table)), indices.v)};
+    else
+      return {_mm512_permutexvar_ps(indices.v, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)))};
+  }
+  [[gnu::always_inline]] static float lane_minimum(const floats16& a) {
+    return base::lane_minimum({_mm256_min_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1))});
+  }
+  template <class V>
+  [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {
+    if constexpr (lanes<V> < 16)
+      return base::template load_words<V>(p);
+    else
+      return {_mm512_cvtepu16_epi32(load_wide(reinterpret_cast<const std::uint8_t*>(p)))};
   }
 
   template <std::uint8_t Value>
