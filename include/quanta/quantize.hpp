@@ -3,6 +3,8 @@
 
 #include "quanta/dequantize.hpp"
 #include "quanta/encode/affine_super_blocks.hpp"
+#include "quanta/encode/codebook_magnitudes.hpp"
+#include "quanta/encode/codebook_ternary.hpp"
 #include "quanta/encode/equation.hpp"
 #include "quanta/encode/fp4.hpp"
 #include "quanta/encode/level_search.hpp"
@@ -40,7 +42,7 @@ inline void encode_stretch(const float* x, std::size_t blocks, B* out, const flo
     encode::encode_by_equation<Isa>(x, blocks, out, importance);
   } else if constexpr (std::same_as<B, q8_k>) {
     encode::encode_activations<Isa>(x, blocks, out);
-  } else if constexpr (encode::ternary_format<B>) {
+  } else if constexpr (encode::absmax_ternary_format<B>) {
     encode::encode_ternary<Isa>(x, blocks, out);
   } else if constexpr (std::same_as<B, q1_0>) {
     encode::encode_signs<Isa>(x, blocks, out);
