@@ -3,6 +3,7 @@
 
 #include "quanta/dequantize.hpp"
 #include "quanta/encode/affine_super_blocks.hpp"
+#include "quanta/encode/codebook_ternary.hpp"
 #include "quanta/encode/runs.hpp"
 #include "quanta/encode/symmetric_super_blocks.hpp"
 
