@@ -1,16 +1,19 @@
 # quanta_add_kernels(): compiled kernels for several instruction-set levels in one program. Part of the installed package.
 #
-#   quanta_add_kernels(<target> [FORMATS <format>...] [LEVELS <level>...])
+#   quanta_add_kernels(<target> [FORMATS <format>...] [HEADERS <file>...] [LEVELS <level>...])
 #
 # writes one small source a level into the build tree, compiles it with that level's flags, and adds the objects to the
 # target. quanta/dispatch.hpp then takes the best of these levels that the CPU has, when the program runs.
-#   FORMATS  the formats whose kernels the program needs; all by default. A format of your own cannot be named here.
+#   FORMATS  the formats whose kernels the program needs; all of the library's by default. A format of your own is named with
+#            its namespace, mine::nibble_pairs, and defined by one of HEADERS. Its `type` is the number that finds it.
+#   HEADERS  absolute paths of headers that define formats of your own.
 #   LEVELS   of QUANTA_ALL_LEVELS; by default all that the target's processor family can have.
 # Sets <target>_KERNEL_TARGETS to the names of the object libraries.
 
 include_guard(GLOBAL)
 
-set(QUANTA_ALL_FORMATS f16 bf16 q4_0 q4_1 q5_0 q8_0 q2_k q3_k q4_k q5_k q6_k q8_1 q8_k
+set(QUANTA_ALL_FORMATS f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs iq3_s iq3_xxs iq2_s iq2_xs iq2_xxs
+                       iq1_m iq1_s tq1_0 tq2_0 mxfp4 nvfp4 q1_0 q2_0 q8_1 q8_k
     CACHE INTERNAL "Formats with kernels")
 
 # Ascending: a CPU that has one level of a family has those before it.
@@ -37,12 +40,12 @@ function(quanta_level_flags level variable)
 endfunction()
 
 function(quanta_add_kernels target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FORMATS;LEVELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FORMATS;HEADERS;LEVELS")
   if(NOT TARGET ${target})
     message(FATAL_ERROR "quanta_add_kernels: there is no target '${target}'")
   endif()
   if(arg_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "quanta_add_kernels: what is '${arg_UNPARSED_ARGUMENTS}'? FORMATS or LEVELS should come before it")
+    message(FATAL_ERROR "quanta_add_kernels: what is '${arg_UNPARSED_ARGUMENTS}'? FORMATS, HEADERS or LEVELS should come before it")
   endif()
   if(NOT arg_FORMATS)
     set(arg_FORMATS ${QUANTA_ALL_FORMATS})
@@ -51,7 +54,7 @@ function(quanta_add_kernels target)
     set(arg_LEVELS ${QUANTA_ALL_LEVELS})
   endif()
   foreach(format IN LISTS arg_FORMATS)
-    if(NOT format IN_LIST QUANTA_ALL_FORMATS)
+    if(NOT format IN_LIST QUANTA_ALL_FORMATS AND NOT format MATCHES "::")
       message(FATAL_ERROR "quanta_add_kernels: no format '${format}'; there are: ${QUANTA_ALL_FORMATS}")
     endif()
   endforeach()
@@ -63,8 +66,10 @@ function(quanta_add_kernels target)
   endforeach()
 
   set(directory ${CMAKE_CURRENT_BINARY_DIR}/${target}_kernels)
-  list(TRANSFORM arg_FORMATS PREPEND "quanta::" OUTPUT_VARIABLE formats)
+  list(TRANSFORM arg_FORMATS PREPEND "quanta::" REGEX "^[a-z0-9_]+$" OUTPUT_VARIABLE formats)
   list(JOIN formats ", " formats)
+  list(TRANSFORM arg_HEADERS REPLACE "(.+)" "#include \"\\1\"\n" OUTPUT_VARIABLE includes)
+  list(JOIN includes "" includes)
   set(declarations "")
   set(entries "")
   set(libraries ${target}_kernels)
@@ -79,7 +84,7 @@ function(quanta_add_kernels target)
     file(CONFIGURE OUTPUT ${source} @ONLY CONTENT [[
 // Written by quanta_add_kernels(); compiled with the flags of its level.
 #include <quanta/dispatch/level.hpp>
-
+@includes@
 namespace quanta::dispatch {
 
 const kernel_table& kernels_@level@() noexcept {

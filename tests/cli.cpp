@@ -103,8 +103,16 @@ TEST_CASE("exit codes, help and one-line errors") {
   temporary_directory directory;
   CHECK(run("--help").code == 0);
   CHECK(run("--version").text.starts_with("quanta "));
-  CHECK(run("").code == 1);
   CHECK(run("quantize " + model + " " + (directory / "x") + " --type Q9").code == 1);
+  for (const std::string usage : {"", "bogus", "inspect", "inspect --\x1b[31m", "compare a b --max-rms nan", "compare a b --max-rms -1",
+                                  "quantize a b --type Q8_0 --threads -3", "quantize a b --type Q8_0 --nonfinite maybe"}) {
+    CAPTURE(usage);
+    const auto refused = run(usage);
+    CHECK(refused.code == 1);
+    CHECK(std::ranges::count(refused.text, '\n') == 1);
+    CHECK(refused.text.starts_with("quanta: "));
+    CHECK(std::ranges::none_of(refused.text, [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\n'; }));
+  }
   const auto missing = run("inspect " + (directory / "absent"));
   CHECK(missing.code == 2);
   CHECK(std::ranges::count(missing.text, '\n') == 1);

@@ -29,8 +29,8 @@ float defined_dot(const std::vector<B>& row, const std::vector<A>& activations) 
     for (std::size_t run = 0; run < activations.size(); ++run) {
       const B& w = row[run * 32 / B::block_size];
       const A& y = activations[run];
-      const float f = static_cast<float>(w.d.get()) * static_cast<float>(y.d.get());
       for (std::size_t k = 0; k < 8; ++k) {
+        const float f = w.scale((run * 32 + 4 * k) % B::block_size / B::group_size) * static_cast<float>(y.d.get());
         std::int64_t t = 0;
         for (std::size_t i = 4 * k; i < 4 * k + 4; ++i)
           t += (w.code((run * 32 + i) % B::block_size) - B::code_offset) * y.qs[i];
@@ -43,16 +43,22 @@ float defined_dot(const std::vector<B>& row, const std::vector<A>& activations) 
     for (std::size_t b = 0; b < row.size(); ++b) {
       const B& w = row[b];
       const A& y = activations[b];
-      const auto s = w.group_scales();
+      // the integers of the equation; a format without groups has the integer 1
+      const auto s = [&](std::size_t g) -> int {
+        if constexpr (requires { w.group_scales(); })
+          return w.group_scales()[g];
+        else
+          return 1;
+      };
+      constexpr int in_code = B::code_offset == 128 ? 128 : 0; // what is taken from each code, not through the sums of 16
       for (std::size_t k = 0; k < 8; ++k) {
         std::int64_t t = 0;
         for (std::size_t i = 0; i < 256; ++i)
           if (i / 4 % 8 == k)
-            t += static_cast<std::int64_t>(s[i / B::group_size]) * w.code(i) * y.qs[i];
-        if constexpr (B::code_offset != 0) // the offset enters through the sums of 16, two of them in each lane
-          for (std::size_t j = 2 * k; j < 2 * k + 2; ++j)
-            t -= static_cast<std::int64_t>(B::code_offset) * s[j] * y.bsums[j];
-        const float f = static_cast<float>(w.d.get()) * y.d;
+            t += static_cast<std::int64_t>(s(i / B::group_size)) * (w.code(i) - in_code) * y.qs[i];
+        for (std::size_t j = 2 * k; j < 2 * k + 2; ++j) // two sums of 16 in each lane
+          t -= static_cast<std::int64_t>(B::code_offset - in_code) * s(16 * j / B::group_size) * y.bsums[j];
+        const float f = quanta::detail::unit_scale<quanta::isa::portable>(w) * y.d;
         set[b % 2][k] += rounded_product(f, static_cast<float>(t));
         if constexpr (B::affine) {
           const auto m = w.group_minima();
@@ -137,7 +143,11 @@ TEST_CASE("no integer saturates: extreme codes, scales and activations") {
         std::vector<A> activations(row.size() * B::block_size / A::block_size);
         golden::generator random{static_cast<std::uint64_t>(fill * 8 + pattern)};
         for (B& block : row) {
-          block.d = quanta::f16(1.5f);
+          if constexpr (requires { block.d; })
+            block.d = quanta::f16(1.5f);
+          else if constexpr (std::same_as<B, quanta::iq1_m>)
+            for (std::size_t word = 0; word < 4; ++word) // the half 1.5 = 0x3E00 in the high nibbles
+              block.scales[2 * word + 1] = static_cast<std::uint8_t>((block.scales[2 * word + 1] & 15) | (0x3E00 >> 4 * word & 15) << 4);
           if constexpr (requires { block.dmin; })
             block.dmin = quanta::f16(0.75f);
           if constexpr (requires { block.m; })

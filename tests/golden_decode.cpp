@@ -27,6 +27,7 @@ std::map<std::string, std::uint64_t> expected_hashes() {
 TEST_CASE("every weight format decodes random bytes to the reference's floats") {
   const auto hashes = expected_hashes();
   REQUIRE(hashes.size() == 25);
+  CHECK(quanta::weight_formats::size == hashes.size());
   quanta::weight_formats::for_each([&](auto tag) {
     using B = typename decltype(tag)::type;
     const std::string name(B::name);

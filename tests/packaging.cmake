@@ -48,8 +48,12 @@ else()
   set_tests_properties(qemu_nehalem PROPERTIES SKIP_REGULAR_EXPRESSION "skipped")
 endif()
 
-# The README's programs print what it says.
-add_test(NAME readme
-         COMMAND ${CMAKE_COMMAND} -DREADME=${PROJECT_SOURCE_DIR}/README.md -DWORK=${CMAKE_CURRENT_BINARY_DIR}/readme
-                 -DCOMPILER=${CMAKE_CXX_COMPILER} -DINCLUDE=${PROJECT_SOURCE_DIR}/include
-                 "-DXSIMD=$<TARGET_PROPERTY:xsimd,INTERFACE_INCLUDE_DIRECTORIES>" -P ${CMAKE_CURRENT_SOURCE_DIR}/readme.cmake)
+# The programs of the README and of the documents print what the text says.
+foreach(document IN ITEMS README docs/int8)
+  string(MAKE_C_IDENTIFIER ${document} name)
+  string(TOLOWER ${name} name)
+  add_test(NAME ${name}
+           COMMAND ${CMAKE_COMMAND} -DREADME=${PROJECT_SOURCE_DIR}/${document}.md -DWORK=${CMAKE_CURRENT_BINARY_DIR}/${name}
+                   -DCOMPILER=${CMAKE_CXX_COMPILER} -DINCLUDE=${PROJECT_SOURCE_DIR}/include
+                   "-DXSIMD=$<TARGET_PROPERTY:xsimd,INTERFACE_INCLUDE_DIRECTORIES>" -P ${CMAKE_CURRENT_SOURCE_DIR}/readme.cmake)
+endforeach()

@@ -1,5 +1,6 @@
 cmake_minimum_required(VERSION 3.25)
-# Compiles each C++ block of the README that has a main, runs it, and compares its output with the text block that follows.
+# Compiles each C++ block of the README, or of another document, that has a main, runs it, and compares its output with the
+# text block that follows.
 file(READ ${README} text)
 file(MAKE_DIRECTORY ${WORK})
 string(REPLACE ";" "\\;" text "${text}")
@@ -38,11 +39,11 @@ while(TRUE)
   if(text MATCHES "^[^`]*```text\n([^`]*)```")
     string(REPLACE "\\;" ";" wanted "${CMAKE_MATCH_1}")
     if(NOT output STREQUAL wanted)
-      message(FATAL_ERROR "block ${programs} printed\n${output}and the README says\n${wanted}")
+      message(FATAL_ERROR "block ${programs} printed\n${output}and the text says\n${wanted}")
     endif()
   endif()
 endwhile()
 if(programs EQUAL 0)
-  message(FATAL_ERROR "the README has no program")
+  message(FATAL_ERROR "${README} has no program")
 endif()
-message("${programs} programs of the README compiled and ran")
+message("${programs} programs of ${README} compiled and ran")

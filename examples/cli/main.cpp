@@ -1,6 +1,8 @@
 // quanta: quantizes, inspects and compares GGUF model files.
 #include <CLI/CLI.hpp>
 
+#include <cstdlib>
+
 #include "common.hpp"
 #include "quanta/version.hpp"
 
@@ -13,6 +15,9 @@ int main(int argc, char** argv) {
                "quanta");
   app.set_version_flag("--version", fmt::format("quanta {}.{}.{}", quanta::version_major, quanta::version_minor, quanta::version_patch));
   app.require_subcommand(1);
+  app.failure_message([](const CLI::App*, const CLI::Error& e) { // one line, whatever the arguments hold
+    return fmt::format("quanta: {}; try --help\n", tool::escaped(e.what()));
+  });
   int code = tool::success;
 
   tool::quantize_options q;
@@ -23,7 +28,8 @@ int main(int argc, char** argv) {
   quantize->add_option("--imatrix", q.importance, "Importance matrix (GGUF form): what an error in each column counts");
   quantize->add_option("--search", q.search, "reference: the bytes of the reference implementation; thorough: less error, slower")
       ->check(CLI::IsMember({"reference", "thorough"}));
-  quantize->add_option("--threads", q.threads, "Threads; 0 is all of the machine. The result does not depend on it");
+  quantize->add_option("--threads", q.threads, "Threads; 0 is all of the machine. The result does not depend on it")
+      ->check(CLI::Range(0, 1024)); // also refuses -1, which would be read as a very large number
   quantize->add_flag("--no-fallback", q.no_fallback, "Refuse rows that are no whole blocks of the wanted type");
   quantize->add_flag("--pure", q.pure, "The mix' base type for all weights");
   quantize->add_flag("--leave-output", q.leave_output, "Copy output.weight as it is");
@@ -54,7 +60,10 @@ int main(int argc, char** argv) {
   compare->add_option("a", c.original, "GGUF file, the original")->required();
   compare->add_option("b", c.other, "GGUF file")->required();
   compare->add_flag("--json", c.json, "As JSON");
-  compare->add_option("--max-rms", c.max_rms, "Exit with 1 if a tensor's relative rms error is larger");
+  compare->add_option("--max-rms", c.max_rms, "Exit with 1 if a tensor's relative rms error is larger")
+      ->check([](const std::string& text) { // a NaN would be a gate that is always open
+        return std::strtod(text.c_str(), nullptr) >= 0 ? "" : "wants a number of 0 or more";
+      });
   compare->callback([&] { code = tool::compare(c); });
 
   tool::size_options s;

@@ -30,7 +30,7 @@ struct job {
   quanta::threads threads;
   std::map<quanta::tensor_type, quanta::error_report> errors;
   std::uint64_t weights_done = 0, weights_all = 0;
-  std::chrono::steady_clock::time_point shown{};
+  std::chrono::steady_clock::time_point shown{}; ///< when the progress bar was drawn last; zero: not yet
 };
 
 void show_progress(job& j, std::string_view tensor, bool last = false) {
@@ -298,6 +298,8 @@ int quantize(const quantize_options& options) {
   for (const recipe::planned_tensor& t : plan->tensors) {
     const gguf::tensor_info& from = input->tensors()[t.index];
     const auto done = t.copied ? copy(j, from, out) : convert(j, t, from, out);
+    if (!done && j.shown != std::chrono::steady_clock::time_point{})
+      fmt::print(stderr, "\n"); // the error gets a line of its own below the bar
     if (!done)
       return report(done.error().code == quanta::errc::no_space ? options.output : options.input, done.error());
   }

@@ -7,6 +7,7 @@
 #include "quanta/format.hpp"
 #include "quanta/formats/super_block.hpp"
 #include "quanta/matrix_view.hpp"
+#include "quanta/runs.hpp"
 #include "quanta/simd/vocabulary.hpp"
 
 namespace quanta {
@@ -19,30 +20,19 @@ concept block_range = std::ranges::contiguous_range<R> && block_format<element_o
 template <class R>
 concept number_range = std::ranges::contiguous_range<R> && plain_format<element_of<R>>;
 
-/// d of the blocks that 8 runs lie in, or another half at `offset` bytes in them; zero from `count` on.
-template <class Isa, class B>
-[[gnu::always_inline]] inline simd::vec<float, 8, Isa> halves_of_runs(const B* row, std::size_t first_run, std::size_t count,
-                                                                      std::size_t offset = 0) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(row) + offset;
-  if (B::runs == 1 && count >= 8)
-    return simd::load_halves<Isa>(bytes + first_run * sizeof(B), sizeof(B));
-  float widened[8] = {};
-  for (std::size_t i = 0; i < 8 && i < count; ++i) {
-    packed<f16> half;
-    std::memcpy(&half, bytes + (first_run + i) / B::runs * sizeof(B), sizeof half);
-    widened[i] = simd::widen_half<Isa>(half);
-  }
-  return simd::load<simd::vec<float, 8, Isa>>(widened);
-}
-
-/// Calls f(index, part, values) for the 16 values of each half of a portion, part = index / 16 % 2 at compile time.
-template <class Isa, class B, class F>
+/// Calls f(index, part, values) for the 16 values of each half of a portion, part = index / 16 % 2 at compile time. The factors
+/// of the portion's groups lie `Stride` apart.
+template <class Isa, class B, std::size_t Stride = 1, class F>
 [[gnu::always_inline]] inline void decode_portion(const simd::code_bytes<Isa>& codes, const float* scales,
                                                   [[maybe_unused]] const float* minima, std::size_t index, F&& f) {
   simd::unroll<2>([&](auto part) __attribute__((always_inline)) {
     using V = simd::vec<float, 16, Isa>;
-    constexpr std::size_t group = 16 * part() / (B::group_size < run_size ? B::group_size : run_size);
-    V x = simd::codes_to_floats<part(), B::code_offset, Isa>(codes) * simd::fill<V>(scales[group]);
+    constexpr std::size_t group = 16 * part() / (run_size / groups_a_run<B>)*Stride;
+    constexpr int in_code = has_plain_codes<B>() ? B::code_offset : 128;
+    V x = simd::codes_to_floats<part(), in_code, Isa>(codes);
+    if constexpr (in_code != B::code_offset)
+      x = x + simd::fill<V>(static_cast<float>(in_code - B::code_offset));
+    x = x * simd::fill<V>(scales[group]);
     if constexpr (B::affine)
       x = x - simd::fill<V>(minima[group]);
     f(index + 16 * part(), part, x);
@@ -51,18 +41,42 @@ template <class Isa, class B, class F>
 
 template <class Isa, run_format B, class F>
 [[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
-  const std::size_t runs = blocks * B::runs;
+  const std::size_t runs = blocks * runs_of<B>;
   for (std::size_t first = 0; first < runs; first += 8) {
-    alignas(32) float scales[8];
-    [[maybe_unused]] alignas(32) float minima[8];
-    simd::store(scales, halves_of_runs<Isa>(row, first, runs - first));
-    if constexpr (B::affine) // x = d q + m = d q - (-m)
-      simd::store(minima, simd::fill<simd::vec<float, 8, Isa>>(-0.f) - halves_of_runs<Isa>(row, first, runs - first, sizeof(f16)));
+    alignas(32) float scales[8 * groups_a_run<B>];
+    [[maybe_unused]] alignas(32) float minima[8 * groups_a_run<B>];
+    simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
+      simd::store(scales + 8 * part(), scales_of_runs<Isa, part()>(row, first, runs - first));
+      if constexpr (B::affine)
+        simd::store(minima + 8 * part(), minima_of_runs<Isa, part()>(row, first, runs - first));
+    });
     for (std::size_t i = 0; i < 8 && first + i < runs; ++i) {
       const std::size_t run = first + i;
-      decode_portion<Isa, B>(row[run / B::runs].template codes<Isa>(run % B::runs), scales + i, minima + i, 32 * run, f);
+      decode_portion<Isa, B, 8>(codes_of_run<Isa>(row, run), scales + i, minima + i, 32 * run, f);
     }
   }
+}
+
+/// Blocks of 16: pairs of them, and a last one alone.
+template <class Isa, paired_format B, class F>
+[[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
+  decode_row<Isa>(as_pairs(row), blocks / 2, f);
+  if (blocks % 2 != 0) {
+    const pair_of<B> last{{row[blocks - 1], {}}};
+    decode_row<Isa>(&last, 1, [&](std::size_t i, auto part, const simd::vec<float, 16, Isa>& x) __attribute__((always_inline)) {
+      if constexpr (part() == 0)
+        f((blocks - 1) * B::block_size + i, part, x);
+    });
+  }
+}
+
+/// d of a super-block in units of which the integers of the equation are multiples.
+template <class Isa, class B>
+[[gnu::always_inline]] inline float unit_scale(const B& block) {
+  if constexpr (requires { block.collected_d(); })
+    return simd::widen_half<Isa>(block.collected_d()) * B::unit;
+  else
+    return simd::widen_half<Isa>(block.d) * B::unit;
 }
 
 /// d * s[g] and dmin * m[g] of a super-block as floats; both products are exact.
@@ -72,7 +86,7 @@ struct group_factors {
 
   [[gnu::always_inline]] explicit group_factors(const B& block) {
     using V = simd::vec<float, 16, Isa>;
-    const V d = simd::fill<V>(simd::widen_half<Isa>(block.d));
+    const V d = simd::fill<V>(unit_scale<Isa>(block));
     simd::store(scale, simd::to_float(simd::widen<Isa>(block.group_scales())) * d);
     if constexpr (B::affine) {
       const V dmin = simd::fill<V>(simd::widen_half<Isa>(block.dmin));
@@ -80,11 +94,13 @@ struct group_factors {
     }
   }
 };
-template <class Isa>
-struct group_factors<Isa, q8_k> {
+/// One group: the block's scale.
+template <class Isa, class B>
+  requires(B::group_size == super_block_size)
+struct group_factors<Isa, B> {
   float scale[1];
   float minimum[1] = {0.f};
-  [[gnu::always_inline]] explicit group_factors(const q8_k& block) : scale{block.d} {}
+  [[gnu::always_inline]] explicit group_factors(const B& block) : scale{block.scale(0)} {}
 };
 
 template <class Isa, super_format B, class F>

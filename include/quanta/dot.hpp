@@ -2,10 +2,13 @@
 //
 // The order of the float additions is part of the definition. Quantized activations, run formats (32 values a scale):
 // accumulators acc[2][8] start at 0; run b adds round(f * T[k]) to acc[b % 2][k], T[k] = the exact integer sum over the
-// quad k (values 4k .. 4k+3) of c * Y, f = round(d * dy); an affine run adds round(m * s) to offsets[b % 8]. Super-blocks:
-// T[k] = the exact integer sum over the values i with i / 4 % 8 = k of s[g] * c[i] * Y[i], f = round(d * dy); an affine
-// block then subtracts round(round(dmin * dy) * M[k]), M[k] = the exact sum of m[g] * Y over values 32k .. 32k+31. At the end
-// acc[0] + acc[1] (+ offsets), then lane k with k + 4, k + 2, k + 1. Products are rounded before they are added: never fused.
+// quad k (values 4k .. 4k+3) of c * Y, f = round(d * dy) with the scale of the quad's group; an affine run adds round(m * s) to
+// offsets[b % 8], or, where the activations store no sums, subtracts round(round(minimum * dy) * sum of the quad's Y) from
+// acc[b % 2][k]. Super-blocks: T[k] = the exact integer sum over the values i with i / 4 % 8 = k of s[g] * code(i) * Y[i],
+// less code_offset times the sum of s[g] * Y over values 32k .. 32k+31 (an offset of 128 is taken from each code instead, which
+// is then a signed byte), f = round(d * dy); an affine block then subtracts round(round(dmin * dy) * M[k]), M[k] = the exact
+// sum of m[g] * Y over values 32k .. 32k+31. At the end acc[0] + acc[1] (+ offsets), then lane k with k + 4, k + 2, k + 1.
+// Products are rounded before they are added: never fused.
 #pragma once
 
 #include "quanta/dequantize.hpp"
@@ -27,46 +30,92 @@ struct run_sums {
   floats8<Isa> offsets = simd::fill<floats8<Isa>>(0.f);
 };
 
+/// Whether the offsets of an affine format take the sums of the activation codes, since its partner stores none.
+template <class B, class A>
+inline constexpr bool sums_offsets = B::affine && !std::same_as<A, q8_1>;
+
+/// The factor of run `Run` of eight in the lanes of its quads.
+template <int Run, class Isa, std::size_t Groups>
+[[gnu::always_inline]] inline floats8<Isa> factor_of_run(const floats8<Isa> (&factors)[Groups]) {
+  if constexpr (Groups == 1)
+    return simd::broadcast_lane<Run>(factors[0]);
+  else
+    return simd::broadcast_lanes<Run>(factors[0], factors[1]);
+}
+
 /// Up to 8 runs from run `first` on: their factors are collected and multiplied together.
 template <class Isa, class B, class A>
 [[gnu::always_inline]] inline void dot_eight_runs(const B* row, const A* activations, std::size_t first, std::size_t count,
                                                   run_sums<Isa>& sums) {
   using F = floats8<Isa>;
-  const F factors = halves_of_runs<Isa>(row, first, count) * halves_of_runs<Isa>(activations, first, count);
+  F factors[groups_a_run<B>];
+  [[maybe_unused]] F offsets[groups_a_run<B>];
+  simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
+    const F activation_scales = scales_of_runs<Isa, part() % groups_a_run<A>>(activations, first, count);
+    factors[part()] = scales_of_runs<Isa, part()>(row, first, count) * activation_scales;
+    if constexpr (sums_offsets<B, A>)
+      offsets[part()] = minima_of_runs<Isa, part()>(row, first, count) * activation_scales;
+  });
   simd::unroll<8>([&](auto i) __attribute__((always_inline)) {
     constexpr std::size_t index = i();
     if (index >= count)
       return;
     const std::size_t run = first + index;
-    const auto codes = row[run / B::runs].template codes<Isa>(run % B::runs);
-    const auto y = activations[run].template signed_codes<Isa>(0);
+    const auto codes = codes_of_run<Isa>(row, run);
+    const auto y = signed_codes_of_run<Isa>(activations, run);
     simd::quad_sums<Isa> quads;
-    if constexpr (B::code_offset == 0)
+    if constexpr (!has_plain_codes<B>())
+      quads = simd::centred_quad_dot<128, Isa>(codes, y) + simd::fill<simd::quad_sums<Isa>>(128 - B::code_offset) *
+                                                               simd::quad_dot<Isa>(simd::fill<simd::code_bytes<Isa>>(1), y);
+    else if constexpr (B::code_offset == 0)
       quads = simd::quad_dot<Isa>(codes, y);
     else
       quads = simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
     F& set = sums.set[index % 2];
-    set = set + simd::unfused(simd::broadcast_lane<i()>(factors) * simd::to_float(quads));
+    set = set + simd::unfused(factor_of_run<i()>(factors) * simd::to_float(quads));
+    if constexpr (sums_offsets<B, A>)
+      set = set - simd::unfused(factor_of_run<i()>(offsets) *
+                                simd::to_float(simd::quad_dot<Isa>(simd::fill<simd::code_bytes<Isa>>(1), y)));
   });
-  if constexpr (B::affine) // missing runs add 0 * 0, which changes no bit of a sum that is never -0
-    sums.offsets = sums.offsets + simd::unfused(halves_of_runs<Isa>(row, first, count, sizeof(f16)) *
+  if constexpr (B::affine && !sums_offsets<B, A>) // missing runs add 0 * 0, which changes no bit of a sum that is never -0
+    sums.offsets = sums.offsets - simd::unfused(minima_of_runs<Isa, 0>(row, first, count) *
                                                 halves_of_runs<Isa>(activations, first, count, sizeof(f16)));
+}
+
+template <class Isa, class B, class A>
+[[gnu::always_inline]] inline float total_of(const run_sums<Isa>& sums) {
+  floats8<Isa> total = sums.set[0] + sums.set[1];
+  if constexpr (B::affine && !sums_offsets<B, A>)
+    total = total + sums.offsets;
+  return simd::halving_sum(total);
 }
 
 template <class Isa, run_format B, block_format A>
 [[gnu::always_inline]] inline float dot_blocks(const B* row, const A* activations, std::size_t blocks) {
-  static_assert(A::block_size == run_size);
   run_sums<Isa> sums;
-  const std::size_t runs = blocks * B::runs;
+  const std::size_t runs = blocks * runs_of<B>;
   std::size_t first = 0;
   for (; first + 8 <= runs; first += 8)
     dot_eight_runs(row, activations, first, 8, sums);
   if (first < runs)
     dot_eight_runs(row, activations, first, runs - first, sums);
-  floats8<Isa> total = sums.set[0] + sums.set[1];
-  if constexpr (B::affine)
-    total = total + sums.offsets;
-  return simd::halving_sum(total);
+  return total_of<Isa, B, A>(sums);
+}
+/// Blocks of 16, both sides: pairs of them; the last pairs are copied, so that half a pair is filled up with zeros.
+template <class Isa, paired_format B, block_format A>
+[[gnu::always_inline]] inline float dot_blocks(const B* row, const A* activations, std::size_t blocks) {
+  run_sums<Isa> sums;
+  std::size_t first = 0;
+  for (; first + 16 <= blocks; first += 16)
+    dot_eight_runs(as_pairs(row), as_pairs(activations), first / 2, 8, sums);
+  if (const std::size_t rest = blocks - first; rest > 0) {
+    pair_of<B> last[8] = {};
+    pair_of<A> last_activations[8] = {};
+    std::memcpy(static_cast<void*>(last), row + first, rest * sizeof(B));
+    std::memcpy(static_cast<void*>(last_activations), activations + first, rest * sizeof(A));
+    dot_eight_runs(last, last_activations, 0, (rest + 1) / 2, sums);
+  }
+  return total_of<Isa, pair_of<B>, pair_of<A>>(sums);
 }
 
 /// The 16 sums of 16 activations each, as they are stored.
@@ -75,29 +124,53 @@ template <class Isa>
   return simd::load<simd::vec<std::int16_t, 16, Isa>>(reinterpret_cast<const std::int16_t*>(y.bsums.data()));
 }
 
+/// sum of s[g] * (c[i] - code_offset) * Y[i] over the quads of each lane: exact.
+template <class Isa, class B>
+[[gnu::always_inline]] inline simd::quad_sums<Isa> integer_part(const B& w, const q8_k& y) {
+  constexpr int group_size = static_cast<int>(B::group_size);
+  const auto zero = simd::fill<simd::quad_sums<Isa>>(0);
+  simd::quad_sums<Isa> totals[2] = {zero, zero}; // two, since one would wait for itself
+  if constexpr (group_size == super_block_size) {
+    simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+      auto& total = totals[portion() % 2];
+      total = simd::accumulate_quads<Isa>(total, w.template codes<Isa, portion()>(), y.template signed_codes<Isa, portion()>());
+    });
+  } else {
+    const auto scales = simd::prepare_scales<group_size, Isa>(w.group_scales());
+    simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+      auto& total = totals[portion() % 2];
+      const auto codes = w.template codes<Isa, portion()>();
+      const auto activations = y.template signed_codes<Isa, portion()>();
+      if constexpr (B::code_offset == 128) // signed bytes
+        total = simd::add_scaled_signed_quads<portion(), group_size, Isa>(
+            total, codes ^ simd::fill<simd::code_bytes<Isa>>(0x80), activations, scales);
+      else
+        total = simd::add_scaled_quads<portion(), group_size, Isa>(total, codes, activations, scales);
+    });
+  }
+  auto total = totals[0] + totals[1];
+  if constexpr (B::code_offset != 0 && B::code_offset != 128) { // through the sums of 16 activations
+    static_assert((B::code_offset & (B::code_offset - 1)) == 0);
+    simd::vec<std::int16_t, 16, Isa> s;
+    if constexpr (group_size == super_block_size)
+      s = simd::fill<decltype(s)>(1);
+    else if constexpr (group_size == 32)
+      s = simd::widen_words_twice<Isa>(w.group_scales());
+    else
+      s = simd::widen_words<Isa>(w.group_scales());
+    const auto below = simd::pair_dot<Isa>(s, load_sums<Isa>(y));
+    total = total - simd::shift_left<std::countr_zero(static_cast<unsigned>(B::code_offset))>(below);
+  }
+  return total;
+}
+
 /// Adds one super-block to its set of accumulators.
 template <class Isa, class B>
 [[gnu::always_inline]] inline void dot_super_block(const B& w, const q8_k& y, floats8<Isa>& sums) {
   using F = floats8<Isa>;
-  const auto s = w.group_scales();
-  constexpr int group_size = static_cast<int>(B::group_size);
-  const auto scales = simd::prepare_scales<group_size, Isa>(s);
-  const auto zero = simd::fill<simd::quad_sums<Isa>>(0);
-  simd::quad_sums<Isa> totals[2] = {zero, zero}; // two, since one would wait for itself
-  simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
-    auto& total = totals[portion() % 2];
-    total = simd::add_scaled_quads<portion(), group_size, Isa>(total, w.template codes<Isa, portion()>(),
-                                                               y.template signed_codes<Isa, portion()>(), scales);
-  });
-  auto total = totals[0] + totals[1];
-  if constexpr (B::code_offset != 0) { // one sum of 16 activations for each of 16 groups
-    static_assert(B::group_size == 16 && (B::code_offset & (B::code_offset - 1)) == 0);
-    const auto below = simd::pair_dot<Isa>(simd::widen_words<Isa>(s), load_sums<Isa>(y));
-    total = total - simd::shift_left<std::countr_zero(static_cast<unsigned>(B::code_offset))>(below);
-  }
   const float dy = y.d;
-  const F f = simd::fill<F>(simd::widen_half<Isa>(w.d) * dy);
-  sums = sums + simd::unfused(f * simd::to_float(total));
+  const F f = simd::fill<F>(unit_scale<Isa>(w) * dy);
+  sums = sums + simd::unfused(f * simd::to_float(integer_part<Isa>(w, y)));
   if constexpr (B::affine) {
     const auto m = w.group_minima();
     const auto minima = B::group_size == 16 ? simd::widen_words<Isa>(m) : simd::widen_words_twice<Isa>(m);

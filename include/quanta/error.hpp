@@ -68,6 +68,10 @@ enum class errc : std::uint8_t {
   io_error,
   out_of_memory,
   no_space,
+  // int8 tensors
+  bad_scale,
+  bad_zero_point,
+  accumulator_overflow,
 };
 
 namespace detail {
@@ -81,9 +85,9 @@ inline constexpr std::array errc_names = std::to_array<std::string_view>({
     "gap",              "order",               "trailing",            "split_mismatch",  "nonfinite_scale",
     "nonfinite_value",  "unsupported_type",    "importance_required", "importance_mismatch", "shape_mismatch",
     "missing_tensor",   "bad_path",            "not_regular",         "exists",          "io_error",
-    "out_of_memory",    "no_space",
+    "out_of_memory",    "no_space",            "bad_scale",           "bad_zero_point",  "accumulator_overflow",
 });
-static_assert(errc_names.size() == static_cast<std::size_t>(errc::no_space) + 1, "every errc has a name");
+static_assert(errc_names.size() == static_cast<std::size_t>(errc::accumulator_overflow) + 1, "every errc has a name");
 } // namespace detail
 
 /// The name of an error as tools print it, e.g. "bad_magic".

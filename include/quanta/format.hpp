@@ -58,11 +58,15 @@ constexpr float decode_value(const B& block, std::size_t i) {
 }
 
 namespace detail {
-/// Formats of 32-value runs with one scale a block (q4_0 and its kin): the kernels take a run at a time.
+/// Formats of 32-value runs (q4_0 and its kin, and formats of users): the kernels take a run at a time.
 inline constexpr std::size_t run_size = 32;
 template <class B>
-concept run_format = block_format<B> && requires { requires B::block_size % run_size == 0 && B::layout_is_runs; };
-/// Formats of 256 values with small integer scales a group (the K types): the kernels take 32 codes at a time.
+concept run_format = block_format<B> && requires {
+  requires B::block_size % run_size == 0 && (B::group_size == run_size / 2 || B::group_size % run_size == 0);
+  requires !requires { requires !B::layout_is_runs; };
+};
+/// Formats of 256 values with small integer scales a group (the K types): the kernels take 32 codes at a time. They say
+/// `layout_is_runs = false`.
 inline constexpr std::size_t super_block_size = 256;
 template <class B>
 concept super_format = block_format<B> && requires { requires B::block_size == super_block_size && !B::layout_is_runs; };

@@ -1,17 +1,33 @@
 // The registry: the one list of formats that run-time lookup, dispatch, tests and benchmarks go through.
 #pragma once
 
+#include "quanta/formats/iq1_m.hpp"
+#include "quanta/formats/iq1_s.hpp"
+#include "quanta/formats/iq2_s.hpp"
+#include "quanta/formats/iq2_xs.hpp"
+#include "quanta/formats/iq2_xxs.hpp"
+#include "quanta/formats/iq3_s.hpp"
+#include "quanta/formats/iq3_xxs.hpp"
+#include "quanta/formats/iq4_nl.hpp"
+#include "quanta/formats/iq4_xs.hpp"
+#include "quanta/formats/mxfp4.hpp"
+#include "quanta/formats/nvfp4.hpp"
+#include "quanta/formats/q1_0.hpp"
+#include "quanta/formats/q2_0.hpp"
 #include "quanta/formats/q2_k.hpp"
 #include "quanta/formats/q3_k.hpp"
 #include "quanta/formats/q4_0.hpp"
 #include "quanta/formats/q4_1.hpp"
 #include "quanta/formats/q4_k.hpp"
 #include "quanta/formats/q5_0.hpp"
+#include "quanta/formats/q5_1.hpp"
 #include "quanta/formats/q5_k.hpp"
 #include "quanta/formats/q6_k.hpp"
 #include "quanta/formats/q8_0.hpp"
 #include "quanta/formats/q8_1.hpp"
 #include "quanta/formats/q8_k.hpp"
+#include "quanta/formats/tq1_0.hpp"
+#include "quanta/formats/tq2_0.hpp"
 
 namespace quanta {
 
@@ -33,7 +49,8 @@ struct type_list {
 };
 
 /// Formats that weights are stored in. A new format is one header above and one name here.
-using weight_formats = type_list<q8_0, q4_0, q4_1, q5_0, q2_k, q3_k, q4_k, q5_k, q6_k>;
+using weight_formats = type_list<q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, iq3_s, iq3_xxs, iq2_s,
+                                 iq2_xs, iq2_xxs, iq1_m, iq1_s, tq1_0, tq2_0, mxfp4, nvfp4, q1_0, q2_0>;
 /// Formats that only activations are quantized to.
 using activation_formats = type_list<q8_1, q8_k>;
 /// Every block format.

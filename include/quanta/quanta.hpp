@@ -1,4 +1,4 @@
-// The core of quanta, all of it: formats, quantize, dequantize, dot, gemv, error_report. Needs xsimd only.
+// The core of quanta, all of it: formats, quantize, dequantize, dot, gemv, error_report, int8. Needs xsimd only.
 #pragma once
 
 #include "quanta/contract.hpp"
@@ -9,6 +9,7 @@
 #include "quanta/float16.hpp"
 #include "quanta/format.hpp"
 #include "quanta/formats.hpp"
+#include "quanta/int8.hpp"
 #include "quanta/isa.hpp"
 #include "quanta/matrix.hpp"
 #include "quanta/quantize.hpp"

@@ -4,8 +4,12 @@
 
 #include "quanta/dequantize.hpp"
 #include "quanta/encode/affine_super_blocks.hpp"
+#include "quanta/encode/equation.hpp"
+#include "quanta/encode/fp4.hpp"
+#include "quanta/encode/level_search.hpp"
 #include "quanta/encode/runs.hpp"
 #include "quanta/encode/symmetric_super_blocks.hpp"
+#include "quanta/encode/ternary.hpp"
 #include "quanta/encode/thorough.hpp"
 #include "quanta/search.hpp"
 
@@ -30,8 +34,18 @@ inline constexpr bool row_dependent<linear_block<Bits, N, Kind>> = true;
 
 template <class Isa, block_format B>
 inline void encode_stretch(const float* x, std::size_t blocks, B* out, const float* importance, float mean_square) {
-  if constexpr (std::same_as<B, q8_k>) {
+  if constexpr (encode::equation_format<B>) {
+    encode::encode_by_equation<Isa>(x, blocks, out, importance);
+  } else if constexpr (std::same_as<B, q8_k>) {
     encode::encode_activations<Isa>(x, blocks, out);
+  } else if constexpr (encode::ternary_format<B>) {
+    encode::encode_ternary<Isa>(x, blocks, out);
+  } else if constexpr (std::same_as<B, q1_0>) {
+    encode::encode_signs<Isa>(x, blocks, out);
+  } else if constexpr (std::same_as<B, mxfp4> || std::same_as<B, nvfp4>) {
+    encode::encode_fp4<Isa>(x, blocks, out);
+  } else if constexpr (std::same_as<B, iq4_nl>) {
+    encode::encode_nonlinear<Isa>(x, blocks, out, importance);
   } else if constexpr (super_format<B>) {
     encode::encode_super_blocks<Isa>(x, blocks, out, importance);
   } else {

@@ -38,16 +38,16 @@ template <std::size_t N, std::size_t L, class Isa>
         batch square[W];
         for (std::size_t j = 0; j < W; ++j)
           square[j] = first + j < count ? batch::load_unaligned(x + (first + j) * stride + column) : batch(0.f);
-        xsimd::transpose(square, square + W);
+        transpose(square, square + W); // xsimd's, by its arguments
         for (std::size_t i = 0; i < W; ++i)
           square[i].store_unaligned(out + (column + i) * L + first);
       }
   }
 }
 
-/// The sum of squares of `count` <= 8 stretches of Size values, each added in index order as the reference does.
-template <std::size_t Size, class Isa>
-inline void sums_of_squares(const float* x, std::size_t count, float* sums) {
+/// The sum of term(x) of `count` <= 8 stretches of Size values, each added in index order as the reference does.
+template <std::size_t Size, class Isa, class F>
+inline void sums_in_order(const float* x, std::size_t count, float* sums, F term) {
   constexpr std::size_t L = register_lanes<Isa> < 8 ? register_lanes<Isa> : 8;
   using V = simd::vec<float, L, Isa>;
   for (std::size_t first = 0; first < count; first += L) {
@@ -56,8 +56,7 @@ inline void sums_of_squares(const float* x, std::size_t count, float* sums) {
       alignas(64) float xt[8 * L];
       transpose_groups<8, L, Isa>(x + first * Size + column, Size, count - first, xt);
       for (std::size_t i = 0; i < 8; ++i) {
-        const V v = simd::load<V>(xt + i * L);
-        sum = sum + simd::unfused(v * v);
+        sum = sum + term(simd::load<V>(xt + i * L));
       }
     }
     float t[L];
@@ -65,6 +64,11 @@ inline void sums_of_squares(const float* x, std::size_t count, float* sums) {
     for (std::size_t lane = 0; lane < L && first + lane < count; ++lane)
       sums[first + lane] = t[lane];
   }
+}
+
+template <std::size_t Size, class Isa>
+inline void sums_of_squares(const float* x, std::size_t count, float* sums) {
+  sums_in_order<Size, Isa>(x, count, sums, [](const auto& v) __attribute__((always_inline)) { return simd::unfused(v * v); });
 }
 
 /// clamp(rne(v), low, high)

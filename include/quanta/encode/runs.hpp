@@ -10,10 +10,14 @@
 
 namespace quanta::encode {
 
+/// How many values of a block of N are worked on together.
+template <std::size_t N>
+inline constexpr std::size_t portion_of = N % 32 == 0 ? 32 : 16;
+
 /// The first value of a block that equals `wanted` under `seen_as`; the block has one.
 template <std::size_t N, class Isa, class F>
 [[gnu::always_inline]] inline float first_equal(const float* x, float wanted, F seen_as) {
-  constexpr std::size_t W = N % 32 == 0 ? 32 : 16;
+  constexpr std::size_t W = portion_of<N>;
   using V = simd::vec<float, W, Isa>;
   for (std::size_t i = 0; i < N; i += W) {
     const std::uint64_t hits = simd::bits(seen_as(simd::load<V>(x + i)) == simd::fill<V>(wanted));
@@ -80,11 +84,12 @@ void encode_runs(const float* x, std::size_t blocks, linear_block<Bits, N, Kind>
     }
     simd::store(inverse, inverse_or_zero(simd::load<R>(d)));
     for (std::size_t j = 0; j < count; ++j, x += N) {
-      using V = simd::vec<float, 32, Isa>;
+      constexpr std::size_t portion = portion_of<N>;
+      using V = simd::vec<float, portion, Isa>;
       const V scale = simd::fill<V>(inverse[j]), half = simd::fill<V>(static_cast<float>(B::code_offset) + 0.5f);
-      const auto top = simd::fill<simd::vec<std::int32_t, 32, Isa>>(B::levels - 1);
+      const auto top = simd::fill<simd::vec<std::int32_t, portion, Isa>>(B::levels - 1);
       alignas(32) std::uint8_t codes[N];
-      for (std::size_t i = 0; i < N; i += 32) {
+      for (std::size_t i = 0; i < N; i += portion) {
         V v = simd::load<V>(x + i);
         if constexpr (B::affine)
           v = v - simd::fill<V>(origin[j]);
@@ -153,9 +158,9 @@ void encode_runs(const float* x, std::size_t blocks, B* out) {
     simd::store(d, scale);
     simd::store(inverse, inverse_or_zero(scale));
     for (std::size_t j = 0; j < count; ++j, x += N) {
-      using V = simd::vec<float, 32, Isa>;
+      using V = simd::vec<float, portion_of<N>, Isa>;
       int sum = 0;
-      for (std::size_t i = 0; i < N; i += 32) {
+      for (std::size_t i = 0; i < N; i += portion_of<N>) {
         const V v = simd::unfused(simd::load<V>(x + i) * simd::fill<V>(inverse[j]));
         simd::store_bytes(&out[j].qs[i], simd::round_away(v));
         if constexpr (std::same_as<B, q8_1>)

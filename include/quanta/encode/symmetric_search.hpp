@@ -26,16 +26,31 @@ template <std::size_t N, class V>
   return extreme;
 }
 
+/// The first of N numbers that has the largest magnitude.
+template <std::size_t N>
+[[gnu::always_inline]] inline float first_extreme(const float* x) {
+  float extreme = 0.f, magnitude = 0.f;
+  for (std::size_t j = 0; j < N; ++j) {
+    const float a = x[j] < 0.f ? -x[j] : x[j];
+    if (a > magnitude) {
+      magnitude = a;
+      extreme = x[j];
+    }
+  }
+  return extreme;
+}
+
 /// 19 inverse scales t = -(Half + 0.1 k) / extreme, k = 0, -9..-1, 1..9; the winner has the largest A^2 / B, A = sum w x q,
-/// B = sum w q^2, the first of equals. Several candidates share one pass over the group; they are compared in order.
-template <std::size_t N, int Half, class V>
+/// B = sum w q^2, the first of equals. Several candidates share one pass over the group; they are compared in order. Levels
+/// -Half .. Top.
+template <std::size_t N, int Half, class V, int Top = Half - 1>
 [[gnu::noinline]] symmetric_fit<V> search_symmetric(const float* xt, const float* wt) {
   constexpr std::size_t L = simd::lanes<V>;
   // Candidates a pass: three fill the pipes with two registers a lane type, two with four; one keeps the scalar readable.
   constexpr int together = L == 1 ? 1 : L == 64 ? 2 : 3;
   static_assert(18 % together == 0);
   const V zero = simd::fill<V>(0.f), low = simd::fill<V>(static_cast<float>(-Half)),
-          high = simd::fill<V>(static_cast<float>(Half - 1));
+          high = simd::fill<V>(static_cast<float>(Top));
   const V extreme = signed_extreme<N, V>(xt);
   const auto empty = simd::abs(extreme) < simd::fill<V>(1e-15f);
   const auto inverse_scale = [&](int k) __attribute__((always_inline)) {

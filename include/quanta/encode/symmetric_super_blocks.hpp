@@ -64,18 +64,6 @@ inline void search_groups(q6_k, const float* x, std::size_t blocks, const float*
   }
 }
 
-/// The first scale of largest magnitude among 16.
-[[gnu::always_inline]] inline float extreme_scale(const float* scales) {
-  float extreme = 0.f, magnitude = 0.f;
-  for (std::size_t j = 0; j < 16; ++j) {
-    const float a = scales[j] < 0.f ? -scales[j] : scales[j];
-    if (a > magnitude) {
-      magnitude = a;
-      extreme = scales[j];
-    }
-  }
-  return extreme;
-}
 /// Integers -Half .. Top for 16 scales, the extreme one becoming -Half; returns d.
 template <int Half, int Top>
 [[gnu::always_inline]] inline f16 round_scales(const float* scales, float extreme, std::int8_t* integers) {
@@ -91,7 +79,7 @@ template <int Half, int Top>
 /// q3_k: integers -32 .. 31; a super-block without scales has the lowest ones.
 template <class Isa>
 [[gnu::always_inline]] inline f16 choose_scales(q3_k, const float* scales, std::int8_t* integers) {
-  const float extreme = extreme_scale(scales);
+  const float extreme = first_extreme<16>(scales);
   if (extreme != 0.f)
     return round_scales<32, 31>(scales, extreme, integers);
   for (std::size_t j = 0; j < 16; ++j)
@@ -100,7 +88,7 @@ template <class Isa>
 }
 template <class Isa>
 [[gnu::always_inline]] inline f16 choose_scales(q6_k, const float* scales, std::int8_t* integers) {
-  return round_scales<128, 127>(scales, extreme_scale(scales), integers);
+  return round_scales<128, 127>(scales, first_extreme<16>(scales), integers);
 }
 
 /// q3_k with importance: the scales of 8 super-blocks are searched side by side, each weighing the sum of its weights.
@@ -149,7 +137,7 @@ void encode_super_blocks(const float* x, std::size_t blocks, B* out, const float
     for (std::size_t b = 0; b < count; ++b) {
       const float* scales = found.scale + b * groups;
       if constexpr (std::same_as<B, q6_k>) { // nothing to scale: the reference writes zero bytes
-        const float extreme = extreme_scale(scales);
+        const float extreme = first_extreme<16>(scales);
         if ((extreme < 0.f ? -extreme : extreme) < 1e-15f) {
           out[b] = B{};
           continue;

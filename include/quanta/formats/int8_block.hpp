@@ -17,13 +17,13 @@ namespace quanta {
 
 template <std::size_t N>
 struct int8_block {
-  static_assert(N > 0 && N % detail::run_size == 0);
-  static constexpr std::size_t block_size = N, group_size = N, runs = N / detail::run_size;
-  static constexpr bool affine = false, layout_is_runs = true;
+  static_assert(N == 16 || (N > 0 && N % detail::run_size == 0));
+  static constexpr std::size_t block_size = N, group_size = N;
+  static constexpr bool affine = false, layout_is_runs = true, half_first = true;
   static constexpr int code_offset = 128; // codes are seen as q + 128
   static constexpr tensor_type type = N == 32 ? tensor_type::q8_0 : static_cast<tensor_type>(~0u);
   static constexpr std::string_view name = N == 32 ? std::string_view{"q8_0"} : std::string_view{"int8"};
-  using dot_partner = int8_block<32>;
+  using dot_partner = int8_block<(N == 16 ? 16 : 32)>;
 
   packed<f16> d;
   std::array<std::int8_t, N> qs;
@@ -33,11 +33,13 @@ struct int8_block {
   constexpr int code(std::size_t i) const { return qs[i] + 128; }
 
   template <class Isa>
+    requires(N != 16)
   [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t run) const {
     return signed_codes<Isa>(run) ^ simd::fill<simd::code_bytes<Isa>>(0x80);
   }
   /// The bytes as they are stored, for the signed side of a product.
   template <class Isa>
+    requires(N != 16)
   [[gnu::always_inline]] simd::code_bytes<Isa> signed_codes(std::size_t run) const {
     return simd::load<simd::code_bytes<Isa>>(reinterpret_cast<const std::uint8_t*>(&qs[32 * run]));
   }

@@ -1,4 +1,4 @@
-// linear_block: equally spaced levels, one scale a block, any width of 2 to 8 bits and any number of 32-value runs.
+// linear_block: equally spaced levels, one scale a block, any width of 2 to 8 bits; 16 values or any number of 32-value runs.
 //
 //   symmetric: x = d * (q - 2^(Bits-1))        affine: x = d * q + m        q in 0 .. 2^Bits - 1
 //
@@ -6,6 +6,7 @@
 //   bit plane    (odd Bits)   4 bytes a run: bit i of the little-endian word is the bit of value i
 //   crumb plane  (2 bits)     8 bytes a run: byte j holds values j, j + 8, j + 16, j + 24 from the low bits up
 //   nibble plane (4 bits)    16 bytes a run: byte j holds value j in the low nibble, j + 16 in the high one
+// A block of 16 values has one run of half the size: 2, 4 and 8 bytes a plane, values j + 4 .. j + 12 and j + 8 for the others.
 // linear_block<4, 32> is GGUF's q4_0, <5, 32> is q5_0, and their affine forms are q4_1 and q5_1.
 #pragma once
 
@@ -45,18 +46,20 @@ struct q8_1;
 /// Bits + 16 / N bits a weight (affine: Bits + 32 / N). Good: the simplest and fastest to encode; the affine form suits
 /// weights that are not centred. Bad: one outlier widens the steps of all N.
 template <int Bits, std::size_t N, linear_kind Kind = symmetric>
-  requires(Bits >= 2 && Bits <= 8 && N % detail::run_size == 0 && N > 0 && !(Bits == 8 && Kind == affine))
+  requires(Bits >= 2 && Bits <= 8 && (N == 16 || (N % detail::run_size == 0 && N > 0)))
 struct linear_block : detail::linear_scales<Kind> {
-  static constexpr std::size_t block_size = N, group_size = N, runs = N / detail::run_size;
-  static constexpr bool affine = Kind == linear_kind::affine, layout_is_runs = true;
+  static constexpr std::size_t block_size = N, group_size = N;
+  static constexpr std::size_t run = N == 16 ? 16 : detail::run_size, runs = N / run; ///< values a run, runs a block
+  static constexpr bool affine = Kind == linear_kind::affine, layout_is_runs = true, half_first = true;
   static constexpr int bits = Bits, levels = 1 << Bits, code_offset = affine ? 0 : levels / 2;
   static constexpr tensor_type type = detail::linear_type<Bits, N, Kind>();
   static constexpr std::string_view name = quanta::name(type) == "unknown" ? "linear" : quanta::name(type);
-  using dot_partner = std::conditional_t<affine, q8_1, int8_block<32>>;
+  /// Sums of activations are stored with every 32 of them; codes above 127 and blocks of 16 do without.
+  using dot_partner = std::conditional_t<affine && N != 16 && Bits != 8, q8_1, int8_block<run>>;
 
   // bytes a run of each plane, and where the planes start
-  static constexpr std::size_t bit_bytes = Bits % 2 ? 4 : 0, crumb_bytes = Bits / 2 % 2 ? 8 : 0;
-  static constexpr std::size_t nibble_bytes = Bits == 8 ? 32 : Bits >= 4 ? 16 : 0;
+  static constexpr std::size_t bit_bytes = Bits % 2 ? run / 8 : 0, crumb_bytes = Bits / 2 % 2 ? run / 4 : 0;
+  static constexpr std::size_t nibble_bytes = Bits == 8 ? run : Bits >= 4 ? run / 2 : 0;
   static constexpr std::size_t crumbs_at = bit_bytes * runs, nibbles_at = crumbs_at + crumb_bytes * runs;
   static constexpr int crumb_shift = Bits >= 4 ? 4 : 0, bit_shift = Bits - 1;
 
@@ -70,32 +73,33 @@ struct linear_block : detail::linear_scales<Kind> {
       return 0.f;
   }
   constexpr int code(std::size_t i) const {
-    const std::size_t run = i / 32, l = i % 32;
+    const std::size_t r = i / run, l = i % run;
     int q = 0;
     if constexpr (Bits == 8)
       q = planes[nibbles_at + i];
     else if constexpr (nibble_bytes > 0)
-      q = planes[nibbles_at + 16 * run + l % 16] >> (l < 16 ? 0 : 4) & 15;
+      q = planes[nibbles_at + nibble_bytes * r + l % nibble_bytes] >> (l < nibble_bytes ? 0 : 4) & 15;
     if constexpr (crumb_bytes > 0)
-      q |= (planes[crumbs_at + 8 * run + l % 8] >> 2 * (l / 8) & 3) << crumb_shift;
+      q |= (planes[crumbs_at + crumb_bytes * r + l % crumb_bytes] >> 2 * (l / crumb_bytes) & 3) << crumb_shift;
     if constexpr (bit_bytes > 0)
-      q |= (planes[4 * run + l / 8] >> l % 8 & 1) << bit_shift;
+      q |= (planes[bit_bytes * r + l / 8] >> l % 8 & 1) << bit_shift;
     return q;
   }
 
   /// The codes of one run.
   template <class Isa>
-  [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t run) const {
+    requires(run == detail::run_size)
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t r) const {
     simd::code_bytes<Isa> q = simd::fill<simd::code_bytes<Isa>>(0);
     if constexpr (Bits == 8)
-      q = simd::load<simd::code_bytes<Isa>>(&planes[32 * run]);
+      q = simd::load<simd::code_bytes<Isa>>(&planes[32 * r]);
     else if constexpr (nibble_bytes > 0)
-      q = simd::unpack_nibbles<Isa>(&planes[nibbles_at + 16 * run]);
+      q = simd::unpack_nibbles<Isa>(&planes[nibbles_at + 16 * r]);
     if constexpr (crumb_bytes > 0)
-      q = q | simd::unpack_crumbs<crumb_shift, Isa>(&planes[crumbs_at + 8 * run]);
+      q = q | simd::unpack_crumbs<crumb_shift, Isa>(&planes[crumbs_at + 8 * r]);
     if constexpr (bit_bytes > 0) {
       packed<std::uint32_t> high;
-      std::memcpy(&high, &planes[4 * run], 4);
+      std::memcpy(&high, &planes[4 * r], 4);
       q = q | simd::expand_bits<1 << bit_shift, Isa>(high);
     }
     return q;
@@ -103,26 +107,26 @@ struct linear_block : detail::linear_scales<Kind> {
 
   /// Writes the codes of all values into the planes.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {
-    for (std::size_t run = 0; run < runs; ++run, q += 32) {
+    for (std::size_t r = 0; r < runs; ++r, q += run) {
       if constexpr (Bits == 8) {
-        for (std::size_t l = 0; l < 32; ++l)
-          planes[nibbles_at + 32 * run + l] = q[l];
+        for (std::size_t l = 0; l < run; ++l)
+          planes[nibbles_at + run * r + l] = q[l];
       } else if constexpr (nibble_bytes > 0) {
-        for (std::size_t l = 0; l < 16; ++l)
-          planes[nibbles_at + 16 * run + l] = static_cast<std::uint8_t>((q[l] & 15) | (q[l + 16] & 15) << 4);
+        for (std::size_t l = 0; l < nibble_bytes; ++l)
+          planes[nibbles_at + nibble_bytes * r + l] = static_cast<std::uint8_t>((q[l] & 15) | (q[l + nibble_bytes] & 15) << 4);
       }
       if constexpr (crumb_bytes > 0) {
         const auto crumb = [&](std::size_t l) { return (q[l] >> crumb_shift & 3); };
-        for (std::size_t l = 0; l < 8; ++l)
-          planes[crumbs_at + 8 * run + l] = static_cast<std::uint8_t>(crumb(l) | crumb(l + 8) << 2 | crumb(l + 16) << 4 |
-                                                                      crumb(l + 24) << 6);
+        for (std::size_t l = 0; l < crumb_bytes; ++l)
+          planes[crumbs_at + crumb_bytes * r + l] = static_cast<std::uint8_t>(
+              crumb(l) | crumb(l + crumb_bytes) << 2 | crumb(l + 2 * crumb_bytes) << 4 | crumb(l + 3 * crumb_bytes) << 6);
       }
       if constexpr (bit_bytes > 0) {
-        for (std::size_t byte = 0; byte < 4; ++byte) {
+        for (std::size_t byte = 0; byte < bit_bytes; ++byte) {
           unsigned word = 0;
           for (std::size_t l = 0; l < 8; ++l)
             word |= static_cast<unsigned>(q[8 * byte + l] >> bit_shift & 1) << l;
-          planes[4 * run + byte] = static_cast<std::uint8_t>(word);
+          planes[bit_bytes * r + byte] = static_cast<std::uint8_t>(word);
         }
       }
     }

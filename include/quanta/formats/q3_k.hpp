@@ -32,12 +32,8 @@ struct super_block<3> : detail::super_block_traits {
     const std::uint32_t w0 = detail::load_word(&scales[0]), w1 = detail::load_word(&scales[4]),
                         w2 = detail::load_word(&scales[8]);
     const auto u = [](std::uint32_t low, std::uint32_t high) { return (low & 0x0F0F0F0Fu) | (high & 0x03030303u) << 4; };
-    // u - 32 in each byte: with bit 7 set nothing is borrowed from the next byte; the sign is then u's bit 5 inverted
-    const auto less_32 = [](std::uint64_t bytes) {
-      return ((bytes | 0x8080808080808080ull) - 0x2020202020202020ull) ^ 0x8080808080808080ull;
-    };
-    return {less_32(detail::join_words(u(w0, w2), u(w1, w2 >> 2))),
-            less_32(detail::join_words(u(w0 >> 4, w2 >> 4), u(w1 >> 4, w2 >> 6)))};
+    return {detail::less_32(detail::join_words(u(w0, w2), u(w1, w2 >> 2))),
+            detail::less_32(detail::join_words(u(w0 >> 4, w2 >> 4), u(w1 >> 4, w2 >> 6)))};
   }
   constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(group_scales()[g]); }
   constexpr float minimum(std::size_t) const { return 0.f; }

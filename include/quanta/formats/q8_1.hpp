@@ -15,8 +15,8 @@
 namespace quanta {
 
 struct q8_1 {
-  static constexpr std::size_t block_size = 32, group_size = 32, runs = 1;
-  static constexpr bool affine = false, layout_is_runs = true;
+  static constexpr std::size_t block_size = 32, group_size = 32;
+  static constexpr bool affine = false, layout_is_runs = true, half_first = true;
   static constexpr int code_offset = 128;
   static constexpr tensor_type type = tensor_type::q8_1;
   static constexpr std::string_view name = "q8_1";

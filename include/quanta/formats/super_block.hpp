@@ -21,6 +21,7 @@ namespace detail {
 struct super_block_traits {
   static constexpr std::size_t block_size = super_block_size;
   static constexpr bool layout_is_runs = false;
+  static constexpr float unit = 1.f; // a power of two that d is multiplied with
   using dot_partner = q8_k;
 };
 
@@ -31,6 +32,18 @@ constexpr std::uint32_t load_word(const std::uint8_t* p) {
 /// Two words of four bytes as eight.
 constexpr std::uint64_t join_words(std::uint32_t low, std::uint32_t high) { return low | static_cast<std::uint64_t>(high) << 32; }
 constexpr std::uint64_t load_double_word(const std::uint8_t* p) { return join_words(load_word(p), load_word(p + 4)); }
+
+/// 8 nibbles of a word as 8 bytes, the lowest first.
+[[gnu::always_inline]] constexpr std::uint64_t spread_nibbles(std::uint32_t word) {
+  std::uint64_t n = word;
+  n = (n | n << 16) & 0x0000FFFF0000FFFFull;
+  n = (n | n << 8) & 0x00FF00FF00FF00FFull;
+  return (n | n << 4) & 0x0F0F0F0F0F0F0F0Full;
+}
+/// n - 32 in each byte, n at most 63: with bit 7 set nothing is borrowed from the next byte, and it is the sign inverted.
+[[gnu::always_inline]] constexpr std::uint64_t less_32(std::uint64_t n) {
+  return ((n | 0x8080808080808080ull) - 0x2020202020202020ull) ^ 0x8080808080808080ull;
+}
 
 /// One bit of 256 codes: byte l holds bit Bit of codes l, l + 32, .. l + 224 from the low bit up.
 template <int Bit>

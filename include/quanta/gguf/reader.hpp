@@ -288,7 +288,9 @@ private:
     std::vector<const tensor_info*> sorted;
     for (const tensor_info& t : tensors_)
       sorted.push_back(&t);
-    std::ranges::stable_sort(sorted, {}, [](const tensor_info* t) { return t->offset; });
+    std::ranges::sort(sorted, [](const tensor_info* a, const tensor_info* b) { // the place in the file decides among equals
+      return a->offset != b->offset ? a->offset < b->offset : a < b;
+    });
     for (std::size_t i = 1; i < sorted.size(); ++i)
       if (sorted[i]->offset < sorted[i - 1]->offset + sorted[i - 1]->bytes)
         return error(errc::overlap, data_offset_ + sorted[i]->offset, sorted[i]->name);

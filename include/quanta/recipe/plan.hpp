@@ -134,9 +134,10 @@ inline result<plan> make_plan(mix recipe, const model_shape& model, const std::v
   std::vector<std::size_t> order(tensors.size());
   for (std::size_t i = 0; i < order.size(); ++i)
     order[i] = i;
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+  // Not stable_sort: libstdc++ 12's warns under clang 19, and it allocates; the index decides among equals instead.
+  std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
     const std::int64_t x = detail::layer_of(tensors[a].name), y = detail::layer_of(tensors[b].name);
-    return x != y ? x < y : tensors[a].name < tensors[b].name;
+    return x != y ? x < y : tensors[a].name != tensors[b].name ? tensors[a].name < tensors[b].name : a < b;
   });
   const bool tied = std::ranges::none_of(tensors, [](const tensor_shape& t) { return t.name == "output.weight"; });
   situation s;

@@ -27,6 +27,12 @@ using native = x86_64_v2;
 #else
 using native = portable;
 #endif
+// Whether a level with vector registers can be compiled here, so that their headers are needed.
+#if QUANTA_X86 && defined(__SSE4_2__) && defined(__SSSE3__)
+  #define QUANTA_REGISTERS 1
+#else
+  #define QUANTA_REGISTERS 0
+#endif
 
 /// Whether kernels of this level can be compiled in this translation unit.
 template <class Level>

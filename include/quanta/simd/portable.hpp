@@ -1,6 +1,7 @@
 // The vocabulary in standard C++: what each word means, value by value.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -102,6 +103,13 @@ struct native<isa::portable> {
   [[gnu::always_inline]] static floats<8> broadcast_lane(const floats<8>& a) {
     return fill<floats<8>>(a.v[Lane]);
   }
+  template <int Lane>
+  [[gnu::always_inline]] static floats<8> broadcast_lanes(const floats<8>& low, const floats<8>& high) {
+    floats<8> r;
+    for (std::size_t i = 0; i < 8; ++i)
+      r.v[i] = i < 4 ? low.v[Lane] : high.v[Lane];
+    return r;
+  }
   [[gnu::always_inline]] static float widen_half(f16 h) { return static_cast<float>(h); }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) { return f16(x); }
   template <std::size_t N>
@@ -135,6 +143,41 @@ struct native<isa::portable> {
     for (std::size_t i = 0; i < 32; ++i)
       r.v[i] = static_cast<std::uint8_t>((p[i % 8] >> 2 * (i / 8) & 3) << To);
     return r;
+  }
+  [[gnu::always_inline]] static codes unpack_short_nibbles(const std::uint8_t* p) {
+    codes r;
+    for (std::size_t i = 0; i < 32; ++i)
+      r.v[i] = p[i / 16 * 8 + i % 8] >> (i % 16 < 8 ? 0 : 4) & 15;
+    return r;
+  }
+  [[gnu::always_inline]] static codes unpack_adjacent_crumbs(const std::uint8_t* p) {
+    codes r;
+    for (std::size_t i = 0; i < 32; ++i)
+      r.v[i] = p[i / 4] >> 2 * (i % 4) & 3;
+    return r;
+  }
+  [[gnu::always_inline]] static codes from_words(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d) {
+    codes r;
+    for (std::size_t i = 0; i < 32; ++i)
+      r.v[i] = static_cast<std::uint8_t>((i < 8 ? a : i < 16 ? b : i < 24 ? c : d) >> 8 * (i % 8));
+    return r;
+  }
+  [[gnu::always_inline]] static codes load_twice(const std::uint8_t* p) {
+    codes r;
+    for (std::size_t i = 0; i < 32; ++i)
+      r.v[i] = p[i % 16];
+    return r;
+  }
+  template <std::uint8_t Low, std::uint8_t High>
+  [[gnu::always_inline]] static codes ternary_digits(codes a) {
+    for (std::size_t i = 0; i < 32; ++i)
+      a.v[i] = static_cast<std::uint8_t>(static_cast<std::uint8_t>(a.v[i] * (i < 16 ? Low : High)) * 3 >> 8);
+    return a;
+  }
+  [[gnu::always_inline]] static codes look_up(const std::array<std::uint8_t, 16>& table, codes indices) {
+    for (std::uint8_t& e : indices.v)
+      e = table[e];
+    return indices;
   }
   template <std::uint8_t Value>
   [[gnu::always_inline]] static codes expand_bits(std::uint32_t bits) {
@@ -190,6 +233,17 @@ struct native<isa::portable> {
     const ints<8> quads = quad_dot(u, s);
     for (std::size_t k = 0; k < 8; ++k)
       sums.v[k] += quads.v[k] * scales.v[(32 * Portion + 4 * k) / Group];
+    return sums;
+  }
+  template <int Portion, int Group>
+  [[gnu::always_inline]] static ints<8> add_scaled_signed_quads(ints<8> sums, const codes& c, const codes& s,
+                                                                const ints<16>& scales) {
+    for (std::size_t k = 0; k < 8; ++k) {
+      int quad = 0;
+      for (std::size_t i = 4 * k; i < 4 * k + 4; ++i)
+        quad += static_cast<std::int8_t>(c.v[i]) * static_cast<std::int8_t>(s.v[i]);
+      sums.v[k] += quad * scales.v[(32 * Portion + 4 * k) / Group];
+    }
     return sums;
   }
   [[gnu::always_inline]] static ints<8> pair_dot(const vec<std::int16_t, 16, level>& a,

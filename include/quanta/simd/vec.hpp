@@ -10,7 +10,8 @@
 
 #include "quanta/isa.hpp"
 
-#if QUANTA_X86
+// The portable level needs none of it, and its headers are most of what including quanta costs (docs/benchmarks.md).
+#if QUANTA_REGISTERS
   // GCC 12 takes the deliberately undefined operands inside its own AVX-512 headers for mistakes of the caller.
   #pragma GCC diagnostic push
   #if defined(__GNUC__) && !defined(__clang__)
@@ -28,7 +29,7 @@ template <class Isa, std::size_t Bytes>
 struct register_arch {
   using type = void;
 };
-#if QUANTA_X86
+#if QUANTA_REGISTERS
 // Named architectures, not xsimd's default: the default changes its name between xsimd releases. 256-bit registers of
 // the AVX-512 level use the AVX2 tag, because xsimd's own 256-bit AVX-512 tag compares bytes in eight steps.
 template <class Isa>
@@ -84,7 +85,7 @@ template <class T, std::size_t N, class Isa>
 struct mask<T, N, Isa, shape::pair> {
   mask<T, N / 2, Isa> low, high;
 };
-#if QUANTA_X86
+#if QUANTA_REGISTERS
 template <class T, std::size_t N, class Isa>
 struct vec<T, N, Isa, shape::single> {
   using batch = xsimd::batch<T, typename register_arch<Isa, N * sizeof(T)>::type>;
@@ -233,7 +234,7 @@ struct not_equal {
 struct choose {
   template <scalar A>
   [[gnu::always_inline]] A operator()(bool m, A a, A b) const { return m ? a : b; }
-#if QUANTA_X86
+#if QUANTA_REGISTERS
   template <class M, class T, class A>
   [[gnu::always_inline]] auto operator()(const M& m, const xsimd::batch<T, A>& a, const xsimd::batch<T, A>& b) const {
     return xsimd::select(m, a, b);
@@ -243,7 +244,7 @@ struct choose {
 struct minimum {
   template <scalar A>
   [[gnu::always_inline]] A operator()(A a, A b) const { return b < a ? b : a; }
-#if QUANTA_X86
+#if QUANTA_REGISTERS
   template <class T, class A>
   [[gnu::always_inline]] auto operator()(const xsimd::batch<T, A>& a, const xsimd::batch<T, A>& b) const {
     return xsimd::min(b, a); // the instruction returns its second operand unless the first is smaller
@@ -253,7 +254,7 @@ struct minimum {
 struct maximum {
   template <scalar A>
   [[gnu::always_inline]] A operator()(A a, A b) const { return b > a ? b : a; }
-#if QUANTA_X86
+#if QUANTA_REGISTERS
   template <class T, class A>
   [[gnu::always_inline]] auto operator()(const xsimd::batch<T, A>& a, const xsimd::batch<T, A>& b) const {
     return xsimd::max(b, a);
@@ -263,7 +264,7 @@ struct maximum {
 struct magnitude {
   template <scalar A>
   [[gnu::always_inline]] A operator()(A a) const { return std::fabs(a); }
-#if QUANTA_X86
+#if QUANTA_REGISTERS
   template <class T, class A>
   [[gnu::always_inline]] auto operator()(const xsimd::batch<T, A>& a) const { return xsimd::abs(a); }
 #endif
@@ -271,7 +272,7 @@ struct magnitude {
 struct root {
   template <scalar A>
   [[gnu::always_inline]] A operator()(A a) const { return std::sqrt(a); }
-#if QUANTA_X86
+#if QUANTA_REGISTERS
   template <class T, class A>
   [[gnu::always_inline]] auto operator()(const xsimd::batch<T, A>& a) const { return xsimd::sqrt(a); }
 #endif
@@ -384,7 +385,7 @@ template <class T, std::size_t N, class Isa>
   if constexpr (form<mask<T, N, Isa>> == shape::pair) {
     return any(m.low | m.high);
   } else if constexpr (form<mask<T, N, Isa>> == shape::single) {
-    return xsimd::any(m.v);
+    return any(m.v); // xsimd's, by its argument: where there is no xsimd this branch is only parsed
   } else {
     bool r = false;
     for (bool b : m.v)

@@ -2,12 +2,13 @@
 // overrides what its instructions do better, with equal results for every input that the contract allows.
 #pragma once
 
+#include <array>
 #include <utility>
 
 #include "quanta/float16.hpp"
 #include "quanta/simd/portable.hpp"
 #include "quanta/simd/small_integers.hpp"
-#if QUANTA_X86
+#if QUANTA_REGISTERS
   #include "quanta/simd/x86.hpp"
 #endif
 
@@ -128,6 +129,12 @@ template <int Lane, class Isa>
   return native<Isa>::template broadcast_lane<Lane>(a);
 }
 
+/// Lanes 0 to 3 equal to lane Lane of low, 4 to 7 to that of high: the factors of a run with a scale for each half.
+template <int Lane, class Isa>
+[[gnu::always_inline]] inline vec<float, 8, Isa> broadcast_lanes(const vec<float, 8, Isa>& low, const vec<float, 8, Isa>& high) {
+  return native<Isa>::template broadcast_lanes<Lane>(low, high);
+}
+
 /// One half as a float and back, with the level's instructions.
 template <class Isa>
 [[gnu::always_inline]] inline float widen_half(f16 h) {
@@ -202,6 +209,37 @@ template <int To, class Isa>
 [[gnu::always_inline]] inline code_bytes<Isa> unpack_crumbs(const std::uint8_t* p) {
   return native<Isa>::template unpack_crumbs<To>(p);
 }
+/// 32 codes from 16 bytes: the low nibbles of 8 bytes, their high ones, then those of the other 8.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> unpack_short_nibbles(const std::uint8_t* p) {
+  return native<Isa>::unpack_short_nibbles(p);
+}
+/// 32 codes of two bits from 8 bytes: code 4 j + r is bits 2 r and 2 r + 1 of byte j.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> unpack_adjacent_crumbs(const std::uint8_t* p) {
+  return native<Isa>::unpack_adjacent_crumbs(p);
+}
+/// 32 bytes from four words, the lowest byte of the first word first; straight from general registers, since a vector load
+/// of four narrower stores would have to wait for them.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> from_words(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d) {
+  return native<Isa>::from_words(a, b, c, d);
+}
+/// 16 bytes, twice.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> load_twice(const std::uint8_t* p) {
+  return native<Isa>::load_twice(p);
+}
+/// Ternary digits: 3 * (bytes * power mod 256) / 256, power = Low for the first 16 bytes and High for the others.
+template <std::uint8_t Low, std::uint8_t High, class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> ternary_digits(const code_bytes<Isa>& bytes) {
+  return native<Isa>::template ternary_digits<Low, High>(bytes);
+}
+/// table[indices], all indices below 16.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> look_up(const std::array<std::uint8_t, 16>& table, const code_bytes<Isa>& indices) {
+  return native<Isa>::look_up(table, indices);
+}
 /// 32 bytes from 32 bits: byte i is Value if bit i is set, else 0.
 template <std::uint8_t Value, class Isa>
 [[gnu::always_inline]] inline code_bytes<Isa> expand_bits(std::uint32_t bits) {
@@ -253,8 +291,8 @@ template <class Isa>
   else
     return sums + quad_dot<Isa>(u, s);
 }
-/// The same as quad_dot with u - Offset in place of u, exact for all u < 2 * Offset and every signed s, -128 included.
-/// Offset is at most 64, or 128.
+/// The same as quad_dot with u - Offset in place of u, exact for every signed s, -128 included. Offset is at most 64 and
+/// u <= 127, or it is 128 and u is any byte.
 template <int Offset, class Isa>
 [[gnu::always_inline]] inline quad_sums<Isa> centred_quad_dot(const code_bytes<Isa>& u, const code_bytes<Isa>& s) {
   return detail::split<quad_sums<Isa>>(
@@ -280,6 +318,13 @@ template <int Portion, int Group, class Isa, class Scales>
 [[gnu::always_inline]] inline quad_sums<Isa> add_scaled_quads(const quad_sums<Isa>& sums, const code_bytes<Isa>& u,
                                                               const code_bytes<Isa>& s, const Scales& scales) {
   return native<Isa>::template add_scaled_quads<Portion, Group>(sums, u, s, scales);
+}
+
+/// The same with c signed, -127 to 127, in place of u.
+template <int Portion, int Group, class Isa, class Scales>
+[[gnu::always_inline]] inline quad_sums<Isa> add_scaled_signed_quads(const quad_sums<Isa>& sums, const code_bytes<Isa>& c,
+                                                                     const code_bytes<Isa>& s, const Scales& scales) {
+  return native<Isa>::template add_scaled_signed_quads<Portion, Group>(sums, c, s, scales);
 }
 
 /// Lane k is a[2k] * b[2k] + a[2k+1] * b[2k+1] for 16 int16 values each; the sum fits int32.

@@ -1,7 +1,7 @@
 // 128-bit words: SSE up to 4.2.
 #pragma once
 
-#include <immintrin.h>
+#include <nmmintrin.h>
 
 #include "quanta/simd/portable.hpp"
 
@@ -80,6 +80,12 @@ struct x86_128 {
     r.low.v = r.high.v = _mm_shuffle_ps(source, source, Lane % 4 * 0x55);
     return r;
   }
+  template <int Lane>
+  [[gnu::always_inline]] static floats<8> broadcast_lanes(const floats<8>& low, const floats<8>& high) {
+    floats<8> r = broadcast_lane<Lane>(low);
+    r.high = broadcast_lane<Lane>(high).high;
+    return r;
+  }
   [[gnu::always_inline]] static float widen_half(f16 h) { return static_cast<float>(h); }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) { return f16(x); }
   [[gnu::always_inline]] static floats4 row_maxima(const floats4 (&rows)[4]) {
@@ -115,6 +121,38 @@ struct x86_128 {
     const auto pair = [](const bytes16& x, const bytes16& y)
                           __attribute__((always_inline)) { return bytes16{_mm_unpacklo_epi64(x.v, y.v)}; };
     return join(pair(move_bits<0, 2, To>(a), move_bits<2, 2, To>(a)), pair(move_bits<4, 2, To>(a), move_bits<6, 2, To>(a)));
+  }
+  [[gnu::always_inline]] static codes unpack_short_nibbles(const std::uint8_t* p) {
+    const bytes16 a{load_register(p)};
+    const __m128i low = move_bits<0, 4, 0>(a).v, high = move_bits<4, 4, 0>(a).v;
+    return join({_mm_unpacklo_epi64(low, high)}, {_mm_unpackhi_epi64(low, high)});
+  }
+  [[gnu::always_inline]] static codes unpack_adjacent_crumbs(const std::uint8_t* p) {
+    const bytes16 a{_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))};
+    const __m128i even = _mm_unpacklo_epi8(move_bits<0, 2, 0>(a).v, move_bits<2, 2, 0>(a).v);
+    const __m128i odd = _mm_unpacklo_epi8(move_bits<4, 2, 0>(a).v, move_bits<6, 2, 0>(a).v);
+    return join({_mm_unpacklo_epi16(even, odd)}, {_mm_unpackhi_epi16(even, odd)});
+  }
+  [[gnu::always_inline]] static codes from_words(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d) {
+    return join({to_register({a, b})}, {to_register({c, d})});
+  }
+  [[gnu::always_inline]] static codes load_twice(const std::uint8_t* p) { return join({load_register(p)}, {load_register(p)}); }
+  /// bytes * Power modulo 256, then three times that as 16-bit words whose high bytes are the digits.
+  template <std::uint8_t Power>
+  [[gnu::always_inline]] static bytes16 digits_of_half(const bytes16& a) {
+    const __m128i low_bytes = _mm_set1_epi16(0xFF), power = _mm_set1_epi16(Power), three = _mm_set1_epi16(3);
+    const __m128i even = _mm_and_si128(_mm_mullo_epi16(a.v, power), low_bytes);
+    const __m128i odd = _mm_and_si128(_mm_mullo_epi16(_mm_srli_epi16(a.v, 8), power), low_bytes);
+    return {_mm_or_si128(_mm_srli_epi16(_mm_mullo_epi16(even, three), 8),
+                         _mm_andnot_si128(low_bytes, _mm_mullo_epi16(odd, three)))};
+  }
+  template <std::uint8_t Low, std::uint8_t High>
+  [[gnu::always_inline]] static codes ternary_digits(const codes& a) {
+    return join(digits_of_half<Low>(a.low), digits_of_half<High>(a.high));
+  }
+  [[gnu::always_inline]] static codes look_up(const std::array<std::uint8_t, 16>& table, const codes& indices) {
+    const __m128i t = load_register(table.data());
+    return join({_mm_shuffle_epi8(t, indices.low.v)}, {_mm_shuffle_epi8(t, indices.high.v)});
   }
   template <std::uint8_t Value>
   [[gnu::always_inline]] static bytes16 expand_half(std::uint32_t bits) {
@@ -217,6 +255,13 @@ struct x86_128 {
     sums.low.v = _mm_add_epi32(sums.low.v, _mm_madd_epi16(low, _mm_set1_epi32(scale[0])));
     sums.high.v = _mm_add_epi32(sums.high.v, _mm_madd_epi16(high, _mm_set1_epi32(scale[16 / Group])));
     return sums;
+  }
+  /// |s| as the unsigned side and c with the sign of s: exact for s = -128 too, since c is not -128.
+  template <int Portion, int Group>
+  [[gnu::always_inline]] static ints<8> add_scaled_signed_quads(const ints<8>& sums, const codes& c, const codes& s,
+                                                                const pair_scales& scales) {
+    return add_scaled_quads<Portion, Group>(sums, join({_mm_abs_epi8(s.low.v)}, {_mm_abs_epi8(s.high.v)}),
+                                            join({_mm_sign_epi8(c.low.v, s.low.v)}, {_mm_sign_epi8(c.high.v, s.high.v)}), scales);
   }
   [[gnu::always_inline]] static ints4 pair_dot(const words8& a, const words8& b) { return {_mm_madd_epi16(a.v, b.v)}; }
   [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> widen_words(small_integers n) {

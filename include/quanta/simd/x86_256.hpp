@@ -1,6 +1,8 @@
 // 256-bit words: AVX2, FMA, F16C.
 #pragma once
 
+#include <immintrin.h>
+
 #include "quanta/simd/x86_128.hpp"
 
 namespace quanta::simd::detail {
@@ -84,6 +86,10 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static floats8 broadcast_lane(const floats8& a) {
     return {_mm256_permutevar8x32_ps(a.v, _mm256_set1_epi32(Lane))};
   }
+  template <int Lane>
+  [[gnu::always_inline]] static floats8 broadcast_lanes(const floats8& low, const floats8& high) {
+    return {_mm256_blend_ps(broadcast_lane<Lane>(low).v, broadcast_lane<Lane>(high).v, 0xF0)};
+  }
   [[gnu::always_inline]] static float widen_half(f16 h) { return _cvtsh_ss(h.bits); }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) {
     const __m128i h = _mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT);
@@ -122,6 +128,33 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static bytes32 unpack_crumbs(const std::uint8_t* p) {
     const __m256i four = _mm256_broadcastq_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     return move_bits<0, 2, To>({_mm256_srlv_epi64(four, _mm256_setr_epi64x(0, 2, 4, 6))});
+  }
+  [[gnu::always_inline]] static bytes32 unpack_short_nibbles(const std::uint8_t* p) {
+    const __m256i both = _mm256_permute4x64_epi64(_mm256_castsi128_si256(load_register(p)), 0x50); // 0, 0, 1, 1
+    return {_mm256_and_si256(_mm256_srlv_epi64(both, _mm256_setr_epi64x(0, 4, 0, 4)), _mm256_set1_epi8(15))};
+  }
+  [[gnu::always_inline]] static bytes32 unpack_adjacent_crumbs(const std::uint8_t* p) {
+    const __m256i words = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))); // a byte for each quad
+    const __m256i pairs = _mm256_or_si256(words, _mm256_slli_epi32(words, 12)); // crumbs 0, 1 from bit 0; 2, 3 from bit 16
+    return move_bits<0, 2, 0>({_mm256_or_si256(pairs, _mm256_slli_epi32(pairs, 6))});
+  }
+  [[gnu::always_inline]] static bytes32 from_words(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d) {
+    return {_mm256_set_m128i(base::to_register({c, d}), base::to_register({a, b}))};
+  }
+  [[gnu::always_inline]] static bytes32 load_twice(const std::uint8_t* p) {
+    return {_mm256_broadcastsi128_si256(load_register(p))};
+  }
+  template <std::uint8_t Low, std::uint8_t High>
+  [[gnu::always_inline]] static bytes32 ternary_digits(const bytes32& a) {
+    const __m256i low_bytes = _mm256_set1_epi16(0xFF), three = _mm256_set1_epi16(3);
+    const __m256i power = _mm256_set_m128i(_mm_set1_epi16(High), _mm_set1_epi16(Low));
+    const __m256i even = _mm256_and_si256(_mm256_mullo_epi16(a.v, power), low_bytes);
+    const __m256i odd = _mm256_and_si256(_mm256_mullo_epi16(_mm256_srli_epi16(a.v, 8), power), low_bytes);
+    return {_mm256_or_si256(_mm256_srli_epi16(_mm256_mullo_epi16(even, three), 8),
+                            _mm256_andnot_si256(low_bytes, _mm256_mullo_epi16(odd, three)))};
+  }
+  [[gnu::always_inline]] static bytes32 look_up(const std::array<std::uint8_t, 16>& table, const bytes32& indices) {
+    return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load_register(table.data())), indices.v)};
   }
   template <std::uint8_t Value>
   [[gnu::always_inline]] static bytes32 expand_bits(std::uint32_t bits) {
@@ -230,6 +263,13 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static ints8 add_scaled_quads(const ints8& sums, const bytes32& u, const bytes32& s,
                                                        const Scales& scales) {
     const __m256i pairs = _mm256_maddubs_epi16(u.v, s.v);
+    return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(pairs, spread<Portion>(scales)))};
+  }
+  /// |s| as the unsigned side and c with the sign of s: exact for s = -128 too, since c is not -128.
+  template <int Portion, int Group, class Scales>
+  [[gnu::always_inline]] static ints8 add_scaled_signed_quads(const ints8& sums, const bytes32& c, const bytes32& s,
+                                                              const Scales& scales) {
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(s.v), _mm256_sign_epi8(c.v, s.v));
     return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(pairs, spread<Portion>(scales)))};
   }
   [[gnu::always_inline]] static ints8 pair_dot(const words16& a, const words16& b) {

@@ -1,0 +1,49 @@
+// What the codebook formats (IQ1, IQ2, IQ3) share: 256 weights, of which 8 or 4 neighbours are one entry of a codebook.
+#pragma once
+
+#include "quanta/formats/grids/expand.hpp"
+#include "quanta/formats/super_block.hpp"
+
+namespace quanta::detail {
+
+struct codebook_block_traits : super_block_traits {
+  static constexpr bool affine = false;
+  static constexpr int code_offset = 64; // codes are seen as signed value + 64, 2 to 126
+
+  constexpr float minimum(std::size_t) const { return 0.f; }
+};
+
+/// 7-bit sign indices in the low 28 bits of a word as four sign bytes: the eighth sign makes the number of minus signs even.
+[[gnu::always_inline]] constexpr std::uint32_t even_signs(std::uint32_t fields) {
+  const std::uint32_t seven =
+      (fields & 0x7Fu) | (fields << 1 & 0x7F00u) | (fields << 2 & 0x7F0000u) | (fields << 3 & 0x7F000000u);
+  std::uint32_t parity = (seven ^ seven >> 4) & 0x0F0F0F0Fu;
+  parity ^= parity >> 2;
+  parity ^= parity >> 1;
+  return seven | (parity & 0x01010101u) << 7;
+}
+
+/// 32 codes from the magnitudes of four 8-vectors; a bit of `signs` makes a value negative: 64 + m, or ~m + 65 = 64 - m.
+template <class Isa>
+[[gnu::always_inline]] inline simd::code_bytes<Isa> signed_codes(const std::array<std::uint64_t, 4>& magnitudes,
+                                                                 std::uint32_t signs) {
+  using V = simd::code_bytes<Isa>;
+  const V negative = simd::expand_bits<0xFF, Isa>(signs);
+  return (simd::from_words<Isa>(magnitudes[0], magnitudes[1], magnitudes[2], magnitudes[3]) ^ negative) +
+         (simd::fill<V>(64) - negative);
+}
+/// The same for one value.
+constexpr int signed_code(std::uint64_t magnitudes, std::size_t byte, std::uint32_t signs, std::size_t bit) {
+  const int m = static_cast<int>(magnitudes >> 8 * byte & 0xFF);
+  return (signs >> bit & 1) != 0 ? 64 - m : 64 + m;
+}
+
+/// 2 n + 1 in each byte; n at most 15.
+[[gnu::always_inline]] constexpr std::uint64_t odd_multiples(std::uint64_t n) { return n << 1 | 0x0101010101010101ull; }
+
+/// Nibbles of two neighbouring groups in one byte, the first one low.
+[[gnu::always_inline]] constexpr std::uint8_t join_nibbles(unsigned low, unsigned high) {
+  return static_cast<std::uint8_t>(low | high << 4);
+}
+
+} // namespace quanta::detail

@@ -1,0 +1,71 @@
+// IQ2_XS: 2.3125 bits a weight, 74 bytes for 256 weights in 16 groups of 16.
+//
+//   x = d / 8 * (2 s[g] + 1) * (+-v)        v in 8, 25, 43 by codebook, s in 0..15
+//
+//    0  d        half
+//    2  vectors  32 u16: bits 0-8 the codebook entry of an 8-vector, bits 9-15 its sign index (as in iq2_xxs)
+//   66  scales   8 bytes: byte k holds s[2k] in the low nibble, s[2k + 1] in the high one
+//
+// 512 entries. Good: two thirds of the error of iq2_xxs for a quarter bit. Bad: as iq2_xxs.
+#pragma once
+
+#include "quanta/formats/codebook_block.hpp"
+#include "quanta/formats/grids/iq2xs.hpp"
+
+namespace quanta {
+
+namespace grids {
+inline constexpr auto iq2xs_words = expand<std::uint64_t>(iq2xs, std::array<std::uint8_t, 3>{8, 25, 43});
+}
+
+struct iq2_xs : detail::codebook_block_traits {
+  static constexpr std::size_t group_size = 16;
+  static constexpr float unit = 0.125f;
+  static constexpr tensor_type type = tensor_type::iq2_xs;
+  static constexpr std::string_view name = "iq2_xs";
+
+  packed<f16> d;
+  std::array<std::uint8_t, 64> vectors;
+  std::array<std::uint8_t, 8> scales;
+
+  [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
+    return {detail::odd_multiples(detail::spread_nibbles(detail::load_word(&scales[0]))),
+            detail::odd_multiples(detail::spread_nibbles(detail::load_word(&scales[4])))};
+  }
+  constexpr float scale(std::size_t g) const {
+    return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
+  }
+  constexpr int code(std::size_t i) const {
+    const std::uint64_t four = detail::load_double_word(&vectors[i / 32 * 8]);
+    return detail::signed_code(grids::iq2xs_words[four >> 16 * (i % 32 / 8) & 511], i % 8, signs_of(four), i % 32);
+  }
+  template <class Isa, int Portion>
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
+    const std::uint64_t four = detail::load_double_word(&vectors[8 * Portion]);
+    const auto& book = grids::iq2xs_words;
+    return detail::signed_codes<Isa>({book[four & 511], book[four >> 16 & 511], book[four >> 32 & 511], book[four >> 48 & 511]},
+                                     signs_of(four));
+  }
+  /// Entries and sign bytes of 32 vectors, s of 16 groups.
+  [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
+                                                 const std::uint8_t* signs) {
+    d = scale;
+    for (std::size_t k = 0; k < 32; ++k) {
+      const unsigned word = entries[k] | (signs[k] & 0x7Fu) << 9;
+      vectors[2 * k] = static_cast<std::uint8_t>(word);
+      vectors[2 * k + 1] = static_cast<std::uint8_t>(word >> 8);
+    }
+    for (std::size_t k = 0; k < 8; ++k)
+      scales[k] = detail::join_nibbles(s[2 * k], s[2 * k + 1]);
+  }
+
+private:
+  /// The sign indices of four vectors, moved together to 28 bits.
+  [[gnu::always_inline]] static constexpr std::uint32_t signs_of(std::uint64_t four) {
+    return detail::even_signs(static_cast<std::uint32_t>((four >> 9 & 0x7F) | (four >> 18 & 0x3F80) | (four >> 27 & 0x1FC000) |
+                                                         (four >> 36 & 0xFE00000)));
+  }
+};
+static_assert(sizeof(iq2_xs) == row_bytes(tensor_type::iq2_xs, iq2_xs::block_size));
+
+} // namespace quanta

@@ -1,0 +1,69 @@
+// IQ3_S: 3.4375 bits a weight, 110 bytes for 256 weights in 8 groups of 32.
+//
+//   x = d * (2 s[g] + 1) * (+-v)        v in 1, 3, 5, .. 15 by codebook, s in 0..15
+//
+//     0  d       half
+//     2  qs      64 bytes: bits 0-7 of the codebook entry of 4-vector k
+//    66  qh      8 bytes: bit k % 8 of byte k / 8 is bit 8 of the entry of vector k
+//    74  signs   32 bytes: bit j of byte k is 1 where weight 8k + j is negative
+//   106  scales  4 bytes: byte k holds s[2k] in the low nibble, s[2k + 1] in the high one
+//
+// 512 entries of 4 magnitudes and all signs free. Good: clearly better than q3_K at the same size. Bad: slow to encode.
+#pragma once
+
+#include "quanta/formats/codebook_block.hpp"
+#include "quanta/formats/grids/iq3s.hpp"
+
+namespace quanta {
+
+namespace grids {
+inline constexpr auto iq3s_words = expand<std::uint32_t>(iq3s, std::array<std::uint8_t, 8>{1, 3, 5, 7, 9, 11, 13, 15});
+}
+
+struct iq3_s : detail::codebook_block_traits {
+  static constexpr std::size_t group_size = 32;
+  static constexpr tensor_type type = tensor_type::iq3_s;
+  static constexpr std::string_view name = "iq3_s";
+
+  packed<f16> d;
+  std::array<std::uint8_t, 64> qs;
+  std::array<std::uint8_t, 8> qh;
+  std::array<std::uint8_t, 32> signs;
+  std::array<std::uint8_t, 4> scales;
+
+  [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
+    return {detail::odd_multiples(detail::spread_nibbles(detail::load_word(scales.data())))};
+  }
+  constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(group_scales()[g]); }
+  constexpr int code(std::size_t i) const { return detail::signed_code(word_of(i / 4), i % 4, signs[i / 8], i % 8); }
+  template <class Isa, int Portion>
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
+    return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
+                                     detail::load_word(&signs[4 * Portion]));
+  }
+  /// Entries of 64 vectors, sign bytes of 32 times 8 weights, s of 8 groups.
+  [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
+                                                 const std::uint8_t* sign_bytes) {
+    d = scale;
+    for (std::size_t k = 0; k < 64; ++k) {
+      qs[k] = static_cast<std::uint8_t>(entries[k]);
+      const unsigned high = static_cast<unsigned>(entries[k]) >> 8 << k % 8;
+      qh[k / 8] = static_cast<std::uint8_t>(k % 8 == 0 ? high : qh[k / 8] | high);
+    }
+    for (std::size_t k = 0; k < 32; ++k)
+      signs[k] = sign_bytes[k];
+    for (std::size_t k = 0; k < 4; ++k)
+      scales[k] = detail::join_nibbles(s[2 * k], s[2 * k + 1]);
+  }
+
+private:
+  [[gnu::always_inline]] constexpr std::uint32_t word_of(std::size_t k) const {
+    return grids::iq3s_words[qs[k] | (qh[k / 8] >> k % 8 & 1u) << 8];
+  }
+  [[gnu::always_inline]] constexpr std::uint64_t pair(std::size_t k) const {
+    return detail::join_words(word_of(2 * k), word_of(2 * k + 1));
+  }
+};
+static_assert(sizeof(iq3_s) == row_bytes(tensor_type::iq3_s, iq3_s::block_size));
+
+} // namespace quanta

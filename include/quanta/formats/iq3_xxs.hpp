@@ -1,0 +1,76 @@
+// IQ3_XXS: 3.0625 bits a weight, 98 bytes for 256 weights in 8 groups of 32.
+//
+//   x = d / 4 * (2 s[g] + 1) * (+-v)        v in 4, 12, 20, .. 52, 62 by codebook, s in 0..15
+//
+//    0  d      half
+//    2  qs     64 bytes: the codebook entry of 4-vector k
+//   66  words  8 u32: bits 7k .. 7k + 6 are the sign index of the k-th 8 weights of the group (the eighth sign makes the
+//              number of minus signs even), bits 28-31 are s
+//
+// 256 entries of 4 magnitudes. Good: the smallest of the 3-bit types. Bad: slow to encode; q3_K is not much larger without
+// importance.
+#pragma once
+
+#include "quanta/formats/codebook_block.hpp"
+#include "quanta/formats/grids/iq3xxs.hpp"
+
+namespace quanta {
+
+namespace grids {
+inline constexpr auto iq3xxs_words =
+    expand<std::uint32_t>(iq3xxs, std::array<std::uint8_t, 8>{4, 12, 20, 28, 36, 44, 52, 62});
+}
+
+struct iq3_xxs : detail::codebook_block_traits {
+  static constexpr std::size_t group_size = 32;
+  static constexpr float unit = 0.25f;
+  static constexpr tensor_type type = tensor_type::iq3_xxs;
+  static constexpr std::string_view name = "iq3_xxs";
+
+  packed<f16> d;
+  std::array<std::uint8_t, 64> qs;
+  std::array<std::uint8_t, 32> words;
+
+  [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
+    std::uint64_t s = 0;
+    for (std::size_t g = 0; g < 8; ++g)
+      s |= static_cast<std::uint64_t>(words[4 * g + 3] >> 4) << 8 * g;
+    return {detail::odd_multiples(s)};
+  }
+  constexpr float scale(std::size_t g) const {
+    return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
+  }
+  constexpr int code(std::size_t i) const {
+    return detail::signed_code(grids::iq3xxs_words[qs[i / 4]], i % 4, signs_of(i / 32), i % 32);
+  }
+  template <class Isa, int Portion>
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
+    return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
+                                     signs_of(Portion));
+  }
+  /// Entries of 64 vectors, sign bytes of 32 times 8 weights, s of 8 groups.
+  [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
+                                                 const std::uint8_t* signs) {
+    d = scale;
+    for (std::size_t k = 0; k < 64; ++k)
+      qs[k] = static_cast<std::uint8_t>(entries[k]);
+    for (std::size_t g = 0; g < 8; ++g) {
+      std::uint32_t word = static_cast<std::uint32_t>(s[g]) << 28;
+      for (std::size_t k = 0; k < 4; ++k)
+        word |= static_cast<std::uint32_t>(signs[4 * g + k] & 0x7F) << 7 * k;
+      for (std::size_t k = 0; k < 4; ++k)
+        words[4 * g + k] = static_cast<std::uint8_t>(word >> 8 * k);
+    }
+  }
+
+private:
+  [[gnu::always_inline]] constexpr std::uint32_t signs_of(std::size_t g) const {
+    return detail::even_signs(detail::load_word(&words[4 * g]) & 0x0FFFFFFFu);
+  }
+  [[gnu::always_inline]] constexpr std::uint64_t pair(std::size_t k) const {
+    return detail::join_words(grids::iq3xxs_words[qs[2 * k]], grids::iq3xxs_words[qs[2 * k + 1]]);
+  }
+};
+static_assert(sizeof(iq3_xxs) == row_bytes(tensor_type::iq3_xxs, iq3_xxs::block_size));
+
+} // namespace quanta

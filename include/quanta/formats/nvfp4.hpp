@@ -1,0 +1,42 @@
+// NVFP4: 4.5 bits a weight, x = UE4M3(s[g]) * E2M1(q), 36 bytes for 64 weights in 4 groups of 16.
+//
+//   0  scales  4 bytes, UE4M3
+//   4  qs      32 bytes: byte 8g + l holds weight 16g + l in the low nibble, weight 16g + 8 + l in the high one
+//
+// Levels as in mxfp4. NVIDIA's format has one more float a tensor, a tensor of its own in a model file. Good: a scale with a
+// fraction for 16 weights: four fifths of the error of mxfp4 and less. Bad: without the scale of the tensor, weights above
+// 1,440 or below 2^-11 are out of its range.
+#pragma once
+
+#include "quanta/formats/level_tables.hpp"
+#include "quanta/formats/nibble_block.hpp"
+
+namespace quanta {
+
+struct nvfp4 : detail::nibble_block_traits {
+  static constexpr std::size_t block_size = 64, group_size = 16, runs = 2;
+  static constexpr int code_offset = 12; // codes are seen as doubled level + 12
+  static constexpr tensor_type type = tensor_type::nvfp4;
+  static constexpr std::string_view name = "nvfp4";
+  static constexpr auto codes_by_nibble = detail::codes_of_levels<code_offset>(detail::e2m1_levels);
+
+  std::array<std::uint8_t, 4> scales;
+  std::array<std::uint8_t, 32> qs;
+
+  constexpr float scale(std::size_t g) const { return detail::halved_ue4m3(scales[g]); }
+  constexpr int code(std::size_t i) const {
+    return codes_by_nibble[qs[i / 16 * 8 + i % 8] >> (i % 16 < 8 ? 0 : 4) & 15];
+  }
+  template <class Isa>
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t run) const {
+    return simd::look_up<Isa>(codes_by_nibble, simd::unpack_short_nibbles<Isa>(&qs[16 * run]));
+  }
+  /// q: the nibbles of 64 weights.
+  [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {
+    for (std::size_t k = 0; k < 32; ++k)
+      qs[k] = static_cast<std::uint8_t>((q[k / 8 * 16 + k % 8] & 15) | (q[k / 8 * 16 + 8 + k % 8] & 15) << 4);
+  }
+};
+static_assert(sizeof(nvfp4) == row_bytes(tensor_type::nvfp4, nvfp4::block_size));
+
+} // namespace quanta

@@ -1,0 +1,82 @@
+// TQ1_0: 1.6875 bits a weight, x = d * (q - 1), q in 0..2, 54 bytes for 256 weights; five weights a byte in base 3.
+//
+//    0  qs    48 bytes: byte l < 32 holds weights l, l + 32, .. l + 128; byte 32 + l (l < 16) weights 160 + l, + 16, .. + 64
+//   48  qh    4 bytes: byte l holds weights 240 + l, + 4, + 8, + 12
+//   52  d     half
+//
+// A byte holds the fraction T / 243 of 256, rounded up, T = five digits, the first the highest: digit n is the integer part of
+// 3 * frac(3^n * byte / 256), so a product and a shift take it out. Good: as exact as tq2_0 for ternary weights, and a fifth
+// smaller. Bad: slower to unpack.
+#pragma once
+
+#include "quanta/formats/super_block.hpp"
+
+namespace quanta {
+
+struct tq1_0 : detail::super_block_traits {
+  static constexpr std::size_t group_size = 256;
+  static constexpr bool affine = false;
+  static constexpr int code_offset = 1;
+  static constexpr tensor_type type = tensor_type::tq1_0;
+  static constexpr std::string_view name = "tq1_0";
+  static constexpr std::array<std::uint8_t, 5> powers{1, 3, 9, 27, 81};
+
+  std::array<std::uint8_t, 52> qs; // qs and qh
+  packed<f16> d;
+
+  constexpr float scale(std::size_t) const { return static_cast<float>(d.get()); }
+  constexpr float minimum(std::size_t) const { return 0.f; }
+  struct place {
+    std::size_t byte, digit;
+  };
+  static constexpr place place_of(std::size_t i) {
+    if (i < 160)
+      return {i % 32, i / 32};
+    if (i < 240)
+      return {32 + i % 16, (i - 160) / 16};
+    return {48 + i % 4, (i - 240) / 4};
+  }
+  constexpr int code(std::size_t i) const {
+    const place p = place_of(i);
+    return static_cast<std::uint8_t>(qs[p.byte] * powers[p.digit]) * 3 >> 8;
+  }
+  template <class Isa, int Portion>
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
+    if constexpr (Portion < 5)
+      return simd::ternary_digits<powers[Portion], powers[Portion], Isa>(simd::load<simd::code_bytes<Isa>>(qs.data()));
+    else if constexpr (Portion < 7)
+      return simd::ternary_digits<powers[2 * Portion - 10], powers[2 * Portion - 9], Isa>(
+          simd::load_twice<Isa>(&qs[32]));
+    else // the last digits of 16 bytes, and four digits of 4
+      return simd::ternary_digits<1, 1, Isa>(last_bytes<Isa>());
+  }
+  /// qs, q: codes of 256 weights.
+  [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* q) {
+    d = scale;
+    for (std::size_t byte = 0; byte < 52; ++byte) {
+      const std::size_t first = byte < 32 ? byte : byte < 48 ? 128 + byte : 192 + byte;
+      const std::size_t step = byte < 32 ? 32 : byte < 48 ? 16 : 4, digits = byte < 48 ? 5 : 4;
+      unsigned t = 0;
+      for (std::size_t n = 0; n < 5; ++n)
+        t = 3 * t + (n < digits ? q[first + n * step] : 0u);
+      qs[byte] = static_cast<std::uint8_t>((t * 256 + 242) / 243);
+    }
+  }
+
+private:
+  /// The bytes of portion 7, each multiplied so that its digit is the first.
+  template <class Isa>
+  [[gnu::always_inline]] simd::code_bytes<Isa> last_bytes() const {
+    const auto times = [](std::uint64_t bytes, unsigned power) { // modulo 256 in each byte
+      const std::uint64_t even = (bytes & 0x00FF00FF00FF00FFull) * power & 0x00FF00FF00FF00FFull;
+      const std::uint64_t odd = (bytes >> 8 & 0x00FF00FF00FF00FFull) * power & 0x00FF00FF00FF00FFull;
+      return even | odd << 8;
+    };
+    const std::uint64_t four = detail::load_word(&qs[48]);
+    return simd::from_words<Isa>(times(detail::load_double_word(&qs[32]), 81), times(detail::load_double_word(&qs[40]), 81),
+                                 four | times(four, 3) << 32, times(four, 9) | times(four, 27) << 32);
+  }
+};
+static_assert(sizeof(tq1_0) == row_bytes(tensor_type::tq1_0, tq1_0::block_size));
+
+} // namespace quanta

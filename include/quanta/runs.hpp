@@ -1,0 +1,124 @@
+// What the kernels read of formats that are runs of 32 values: codes, scales and minima. A format says how it unpacks a run if
+// it wants to be fast; the equation's own accessors are enough to be right.
+#pragma once
+
+#include "quanta/format.hpp"
+#include "quanta/simd/vocabulary.hpp"
+
+namespace quanta::detail {
+
+template <class B>
+inline constexpr std::size_t runs_of = B::block_size / run_size;
+/// Scale groups that a run of 32 values lies in: 2 for groups of 16.
+template <class B>
+inline constexpr std::size_t groups_a_run = B::group_size < run_size ? run_size / B::group_size : 1;
+/// The group that part `Part` of a block's run lies in.
+template <class B, std::size_t Part>
+[[gnu::always_inline]] constexpr std::size_t group_of(std::size_t run) {
+  return (run * run_size + Part * B::group_size) / B::group_size;
+}
+/// Whether codes and offset fit what the kernels like best: unsigned codes up to 127 with an offset up to 64, or bytes that
+/// are signed when 128 is taken from them. Others are taken as signed bytes, and the rest of the offset apart.
+template <class B>
+constexpr bool has_plain_codes() {
+  if constexpr (requires { B::levels; })
+    return B::code_offset == 128 || (B::levels <= 128 && B::code_offset <= 64);
+  else
+    return B::code_offset == 128 || B::code_offset <= 64;
+}
+
+/// Whether a block starts with its scale as a half (and, where affine, then has the offset m, x = d q + m).
+template <class B>
+concept half_first = requires { requires B::half_first; };
+
+/// The codes of a run, counted through the row.
+template <class Isa, class B>
+[[gnu::always_inline]] inline simd::code_bytes<Isa> codes_of_run(const B* row, std::size_t run) {
+  const B& block = row[run / runs_of<B>];
+  if constexpr (requires { block.template codes<Isa>(run); }) {
+    return block.template codes<Isa>(run % runs_of<B>);
+  } else {
+    alignas(run_size) std::uint8_t codes[run_size];
+    for (std::size_t i = 0; i < run_size; ++i)
+      codes[i] = static_cast<std::uint8_t>(block.code(run % runs_of<B> * run_size + i));
+    return simd::load<simd::code_bytes<Isa>>(codes);
+  }
+}
+/// The signed bytes of a run of activations.
+template <class Isa, class A>
+[[gnu::always_inline]] inline simd::code_bytes<Isa> signed_codes_of_run(const A* row, std::size_t run) {
+  if constexpr (requires { row->template signed_codes<Isa>(run); })
+    return row[run / runs_of<A>].template signed_codes<Isa>(run % runs_of<A>);
+  else
+    return codes_of_run<Isa>(row, run) ^ simd::fill<simd::code_bytes<Isa>>(static_cast<std::uint8_t>(A::code_offset));
+}
+
+/// value(block, run of the block) of 8 runs; zero from `count` on.
+template <class Isa, class B, class F>
+[[gnu::always_inline]] inline simd::vec<float, 8, Isa> collect_runs(const B* row, std::size_t first_run, std::size_t count,
+                                                                    F value) {
+  float values[8] = {};
+  for (std::size_t i = 0; i < 8 && i < count; ++i)
+    values[i] = value(row[(first_run + i) / runs_of<B>], (first_run + i) % runs_of<B>);
+  return simd::load<simd::vec<float, 8, Isa>>(values);
+}
+/// The halves at `offset` bytes in the blocks that 8 runs lie in; zero from `count` on.
+template <class Isa, class B>
+[[gnu::always_inline]] inline simd::vec<float, 8, Isa> halves_of_runs(const B* row, std::size_t first_run, std::size_t count,
+                                                                      std::size_t offset = 0) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(row) + offset;
+  if (runs_of<B> == 1 && count >= 8)
+    return simd::load_halves<Isa>(bytes + first_run * sizeof(B), sizeof(B));
+  return collect_runs<Isa>(row, first_run, count, [offset](const B& block, std::size_t) __attribute__((always_inline)) {
+    packed<f16> half;
+    std::memcpy(&half, reinterpret_cast<const std::uint8_t*>(&block) + offset, sizeof half);
+    return simd::widen_half<Isa>(half);
+  });
+}
+/// The scales of 8 runs, of group `Part` of each; zero from `count` on.
+template <class Isa, std::size_t Part, class B>
+[[gnu::always_inline]] inline simd::vec<float, 8, Isa> scales_of_runs(const B* row, std::size_t first_run, std::size_t count) {
+  if constexpr (half_first<B>)
+    return halves_of_runs<Isa>(row, first_run, count);
+  else
+    return collect_runs<Isa>(row, first_run, count, [](const B& block, std::size_t run) __attribute__((always_inline)) {
+      return block.scale(group_of<B, Part>(run));
+    });
+}
+/// The minima of 8 runs, of group `Part` of each; zero from `count` on.
+template <class Isa, std::size_t Part, class B>
+[[gnu::always_inline]] inline simd::vec<float, 8, Isa> minima_of_runs(const B* row, std::size_t first_run, std::size_t count) {
+  if constexpr (half_first<B>) // x = d q + m = d q - (-m)
+    return simd::fill<simd::vec<float, 8, Isa>>(-0.f) - halves_of_runs<Isa>(row, first_run, count, sizeof(f16));
+  else
+    return collect_runs<Isa>(row, first_run, count, [](const B& block, std::size_t run) __attribute__((always_inline)) {
+      return block.minimum(group_of<B, Part>(run));
+    });
+}
+
+// --- blocks of 16 ----------------------------------------------------------------------------------------------------
+
+/// Blocks of half a run; two neighbours are worked on as one block with two groups.
+template <class B>
+concept paired_format = block_format<B> && requires { requires B::block_size == run_size / 2 && B::group_size == run_size / 2; };
+
+template <paired_format B>
+struct pair_of {
+  static constexpr std::size_t block_size = run_size, group_size = B::group_size;
+  static constexpr bool affine = B::affine;
+  static constexpr int code_offset = B::code_offset;
+  static constexpr std::string_view name = B::name;
+
+  std::array<B, 2> halves;
+
+  constexpr int code(std::size_t i) const { return halves[i / group_size].code(i % group_size); }
+  constexpr float scale(std::size_t g) const { return halves[g].scale(0); }
+  constexpr float minimum(std::size_t g) const { return halves[g].minimum(0); }
+};
+template <class B>
+[[gnu::always_inline]] inline const pair_of<B>* as_pairs(const B* row) {
+  static_assert(sizeof(pair_of<B>) == 2 * sizeof(B) && alignof(pair_of<B>) == 1);
+  return reinterpret_cast<const pair_of<B>*>(row);
+}
+
+} // namespace quanta::detail

@@ -1,0 +1,41 @@
+# The golden bytes with every compiler of the promise that is installed, unoptimized, as usual, and as far as it goes.
+
+set(QUANTA_TEST_COMPILERS g++-12 clang++-14 clang++-19 CACHE STRING
+    "Compilers that have to give the golden bytes, beside this build's own, g++ and clang++")
+
+# quanta_add_compiler_test(COMPILER NAME STEP FLAG...)
+function(quanta_add_compiler_test compiler name step)
+  get_filename_component(short ${compiler} NAME)
+  set(test golden_${short}_${name})
+  add_test(NAME ${test}
+           COMMAND ${CMAKE_COMMAND} -DCOMPILER=${compiler} "-DFLAGS=${ARGN}" -DSTEP=${step} -DROOT=${PROJECT_SOURCE_DIR}
+                   "-DINCLUDES=$<TARGET_PROPERTY:xsimd,INTERFACE_INCLUDE_DIRECTORIES>"
+                   -DPROGRAM=${CMAKE_CURRENT_BINARY_DIR}/golden_hashes/${test}
+                   -P ${CMAKE_CURRENT_SOURCE_DIR}/compilers.cmake)
+  set_tests_properties(${test} PROPERTIES TIMEOUT 900)
+endfunction()
+
+set(seen "")
+math(EXPR level_count "${best_index} + 1") # this CPU's
+foreach(name IN ITEMS ${CMAKE_CXX_COMPILER} g++ clang++ ${QUANTA_TEST_COMPILERS})
+  find_program(compiler NAMES ${name} NO_CACHE)
+  if(NOT compiler)
+    add_test(NAME golden_${name} COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${name} is not installed")
+    set_tests_properties(golden_${name} PROPERTIES SKIP_REGULAR_EXPRESSION "skipped")
+    continue()
+  endif()
+  file(REAL_PATH ${compiler} real)
+  if(real IN_LIST seen)
+    unset(compiler)
+    continue()
+  endif()
+  list(APPEND seen ${real})
+  list(SUBLIST QUANTA_ALL_LEVELS 0 ${level_count} levels)
+  foreach(level IN LISTS levels)
+    quanta_level_flags(${level} flags)
+    quanta_add_compiler_test(${compiler} O0_${level} 11 -O0 ${flags})
+    quanta_add_compiler_test(${compiler} O2_${level} 1 -O2 ${flags})
+  endforeach()
+  quanta_add_compiler_test(${compiler} O3_native 1 -O3 -march=native)
+  unset(compiler)
+endforeach()
