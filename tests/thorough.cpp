@@ -1,4 +1,5 @@
-// search::thorough: never worse than the reference in any row, better by what is promised, equal bytes at all levels.
+// search::thorough: never worse than the reference in any row, better by what is promised, equal bytes at all
+// levels.
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <string>
@@ -11,13 +12,17 @@ namespace {
 using quanta::search;
 
 /// What has a thorough search: the registry's formats and some instances of the templates that are not in it.
-using more_formats = quanta::type_list<quanta::linear_block<2, 32>, quanta::linear_block<3, 128>, quanta::linear_block<8, 64>,
-                                       quanta::linear_block<2, 64, quanta::affine>, quanta::linear_block<6, 256, quanta::affine>,
-                                       quanta::int8_block<256>>;
+using more_formats = quanta::type_list<quanta::linear_block<2, 32>, quanta::linear_block<3, 128>,
+                                       quanta::linear_block<8, 64>, quanta::linear_block<2, 64, quanta::affine>,
+                                       quanta::linear_block<6, 256, quanta::affine>, quanta::int8_block<256>>;
 template <class F>
 void for_each_format(F&& f) {
-  quanta::weight_formats::for_each(f);
-  more_formats::for_each(f);
+  const auto searched = [&](auto tag) {
+    if constexpr (quanta::encode::thorough_format<quanta::isa::native, typename decltype(tag)::type>)
+      f(tag);
+  };
+  quanta::weight_formats::for_each(searched);
+  more_formats::for_each(searched);
 }
 
 template <class Isa, class B, class T>
@@ -61,11 +66,15 @@ TEST_CASE("no row is worse than the reference's") {
       for (const std::size_t blocks : {std::size_t{1}, std::size_t{11}}) {
         const std::size_t columns = blocks * B::block_size;
         const auto x = golden::rows(++seed, kind, 1, columns);
-        for (const auto& w : {std::vector<float>{}, golden::importance(seed, columns), importance_with_zeros(seed, columns)}) {
+        for (const auto& w :
+             {std::vector<float>{}, golden::importance(seed, columns), importance_with_zeros(seed, columns)}) {
           CAPTURE(B::name, sizeof(B), kind, columns, w.size());
           const double before = error_of(x, w, encode<quanta::isa::native, B>(x, w, search::reference));
           const double after = error_of(x, w, encode<quanta::isa::native, B>(x, w, search::thorough));
-          CHECK(after <= before);
+          if (std::isnan(before)) // the reference's iq4_nl of a group whose importance is all zero
+            CHECK(std::isfinite(after));
+          else
+            CHECK(after <= before);
         }
       }
   });
@@ -78,7 +87,8 @@ TEST_CASE("this level and the portable one write the same bytes") {
     for (const std::string_view kind : golden::kinds) {
       const std::size_t columns = (1 + seed % 4 * 5) * B::block_size;
       const auto x = golden::rows(++seed, kind, 1, columns);
-      for (const auto& w : {std::vector<float>{}, golden::importance(seed, columns), importance_with_zeros(seed, columns)}) {
+      for (const auto& w :
+           {std::vector<float>{}, golden::importance(seed, columns), importance_with_zeros(seed, columns)}) {
         CAPTURE(B::name, sizeof(B), kind, columns, w.size());
         CHECK(hash_of(encode<quanta::isa::native, B>(x, w, search::thorough)) ==
               hash_of(encode<quanta::isa::portable, B>(x, w, search::thorough)));
@@ -103,9 +113,18 @@ TEST_CASE("what is promised is gained") {
     std::string_view name;
     double plain, uneven;
   };
-  for (const promise p : {promise{"q8_0", 3, 10}, {"q4_0", 3, 5}, {"q4_1", 8, 5}, {"q5_0", 3, 5}, {"q2_K", 10, 10}, {"q3_K", 3, 5},
-                          {"q4_K", 3, 6}, {"q5_K", 8, 12}, {"q6_K", 6, 6}})
-    quanta::weight_formats::for_each([&](auto tag) {
+  for (const promise p : {promise{"q8_0", 3, 10},
+                          {"q4_0", 3, 5},
+                          {"q4_1", 8, 5},
+                          {"q5_0", 3, 5},
+                          {"q2_K", 10, 10},
+                          {"q3_K", 3, 5},
+                          {"q4_K", 3, 6},
+                          {"q5_K", 8, 12},
+                          {"q6_K", 6, 6},
+                          {"iq4_nl", 2, 5},
+                          {"iq4_xs", 2, 5}})
+    for_each_format([&](auto tag) {
       using B = typename decltype(tag)::type;
       if (B::name != p.name)
         return;
@@ -134,7 +153,8 @@ TEST_CASE("hard inputs give finite blocks") {
       return true;
     };
     CAPTURE(B::name, sizeof(B));
-    const std::vector<float> none(columns, 0.f), one(columns, 1.f), huge_weight(columns, 1e30f), tiny_weight(columns, 1e-38f);
+    const std::vector<float> none(columns, 0.f), one(columns, 1.f), huge_weight(columns, 1e30f),
+        tiny_weight(columns, 1e-38f);
     std::vector<float> single(columns, 0.f), large(columns), smallest(columns, 0x1p-149f);
     single[3] = 1.f;
     for (std::size_t i = 0; i < columns; ++i)

@@ -7,17 +7,17 @@
 
 namespace quanta::encode {
 
-/// Formats that have a `propose`: it writes candidates for up to 2,048 values, from the values, what errors count, and the
-/// reference's blocks.
+/// Formats that have a `propose`: it writes candidates for up to 2,048 values, from the values, what errors
+/// count, and the reference's blocks.
 template <class Isa, class B>
 concept thorough_format = requires(const float* x, const B* reference, B* candidates) {
   propose<Isa>(x, x, std::size_t{}, reference, candidates);
 };
 
-/// Improves `blocks` blocks that hold what the reference wrote. Without importance a block must improve in two ways, by its
-/// plain squared error too, so that "never worse" is true for whoever measures it.
+/// Improves `blocks` blocks that hold what the reference wrote. Without importance a block must improve in two
+/// ways, by its plain squared error too, so that "never worse" is true for whoever measures it.
 template <class Isa, class B>
-  requires thorough_format<Isa, B>
+requires thorough_format<Isa, B>
 [[gnu::noinline]] void improve(const float* x, std::size_t blocks, B* out, const float* importance) {
   constexpr std::size_t N = B::block_size, together = blocks_together * detail::super_block_size / N;
   for (std::size_t first = 0; first < blocks; first += together) {
@@ -33,7 +33,9 @@ template <class Isa, class B>
     B candidates[together];
     propose<Isa>(values, w, count, out + first, candidates);
     for (std::size_t b = 0; b < count; ++b) {
-      const auto better = [&](const float* weights) { return is_better<Isa>(values + b * N, weights, candidates[b], out[first + b]); };
+      const auto better = [&](const float* weights) {
+        return is_better<Isa>(values + b * N, weights, candidates[b], out[first + b]);
+      };
       if (better(w + b * N) && (importance || better(nullptr)))
         out[first + b] = candidates[b];
     }

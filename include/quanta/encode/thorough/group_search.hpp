@@ -1,4 +1,5 @@
-// The scale (and minimum) of a group as real numbers: what the halves and integers of the formats are then chosen around.
+// The scale (and minimum) of a group as real numbers: what the halves and integers of the formats are then
+// chosen around.
 #pragma once
 
 #include "quanta/encode/thorough/measure.hpp"
@@ -17,8 +18,8 @@ struct group_fit {
     error = simd::select(better, other.error, error);
   }
 };
-/// Two fits of a group from different parts of the search, the better one first: rounded to what a format can store, the
-/// other may win.
+/// Two fits of a group from different parts of the search, the better one first: rounded to what a format can
+/// store, the other may win.
 template <class V>
 struct group_fits {
   group_fit<V> at[2];
@@ -32,12 +33,12 @@ struct group_fits {
   }
 };
 
-/// Scales of one sign, then of the other. At first the largest magnitude lies 0.9 levels within the longer end of the levels,
-/// then up to 11.7 beyond it: where it counts little, as an importance matrix may say, it is better clipped. The distance of
-/// 0.2 levels is twice the reference's; then levels choose the scale and the scale chooses levels.
+/// Scales of one sign, then of the other. At first the largest magnitude lies 0.9 levels within the longer end
+/// of the levels, then up to 11.7 beyond it: where it counts little, as an importance matrix may say, it is
+/// better clipped. The distance of 0.2 levels is twice the reference's; then levels choose the scale and the
+/// scale chooses levels.
 template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
-  requires(!Affine)
-[[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
+requires(!Affine) [[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
   constexpr std::size_t L = simd::lanes<V>;
   constexpr float reach = Levels::high > -Levels::low ? Levels::high : -Levels::low;
   constexpr int signs = Levels::high == -Levels::low ? 1 : 2;
@@ -49,7 +50,7 @@ template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
   for (int sign = 0; sign < signs; ++sign) {
     group_fit<V> best;
     for (int k = 0; k < 64; ++k) {
-      const float t = reach - 0.9f + 0.2f * static_cast<float>(k);
+      const float t = reach + Levels::spacing * (0.2f * static_cast<float>(k) - 0.9f);
       group_fit<V> fit{largest / simd::fill<V>(sign == 0 ? t : -t), zero, zero};
       measure<Levels, N, false, measuring::error>(g, fit.scale, zero, sums);
       fit.error = sums.error;
@@ -71,10 +72,11 @@ template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
   fits.sort();
 }
 
-/// Turns scale and minimum into those that suit the levels best, by regression; keeps them where that has no answer. Bounded:
-/// the minimum is not negative.
+/// Turns scale and minimum into those that suit the levels best, by regression; keeps them where that has no
+/// answer. Bounded: the minimum is not negative.
 template <bool Bounded, class V>
-[[gnu::always_inline]] inline void regress(const level_sums<V>& s, const V& sum_w, const V& sum_x, V& scale, V& minimum) {
+[[gnu::always_inline]] inline void regress(const level_sums<V>& s, const V& sum_w, const V& sum_x, V& scale,
+                                           V& minimum) {
   const V zero = simd::fill<V>(0.f);
   const V determinant = simd::unfused(sum_w * s.l2) - simd::unfused(s.l * s.l);
   V new_scale = (simd::unfused(sum_w * s.xl) - simd::unfused(sum_x * s.l)) / determinant;
@@ -89,11 +91,10 @@ template <bool Bounded, class V>
   minimum = simd::select(answered, new_minimum, minimum);
 }
 
-/// Ranges that leave out up to three levels' worth of values at either end, in steps of half a level; each is followed by a
-/// regression, and the best of every second range by more of them.
+/// Ranges that leave out up to three levels' worth of values at either end, in steps of half a level; each is
+/// followed by a regression, and the best of every second range by more of them.
 template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
-  requires(Affine)
-[[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
+requires(Affine) [[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
   constexpr std::size_t L = simd::lanes<V>;
   constexpr int cuts = 7;
   constexpr float step = Levels::high < 4 ? 0.25f : 0.5f;
@@ -115,8 +116,10 @@ template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
   level_sums<V> sums;
   for (int at_low = 0; at_low < cuts; ++at_low)
     for (int at_high = 0; at_high < cuts; ++at_high) {
-      const float left_out = step * static_cast<float>(at_low), share = 1.f - step * static_cast<float>(at_low + at_high) / Levels::high;
-      group_fit<V> fit{unit * simd::fill<V>(share), zero - (low + simd::unfused(unit * simd::fill<V>(left_out))), zero};
+      const float left_out = step * static_cast<float>(at_low),
+                  share = 1.f - step * static_cast<float>(at_low + at_high) / Levels::high;
+      group_fit<V> fit{unit * simd::fill<V>(share),
+                       zero - (low + simd::unfused(unit * simd::fill<V>(left_out))), zero};
       if constexpr (Bounded)
         fit.minimum = simd::max(fit.minimum, zero);
       measure<Levels, N, true, measuring::sums>(g, fit.scale, fit.minimum, sums);

@@ -1,5 +1,5 @@
-// The formats with one scale (and minimum) a block, thoroughly: a fit by real numbers, then the halves around it, each with
-// the levels that are nearest once it is rounded.
+// The formats with one scale (and minimum) a block, thoroughly: a fit by real numbers, then the halves around
+// it, each with the levels that are nearest once it is rounded.
 #pragma once
 
 #include <bit>
@@ -10,12 +10,15 @@
 
 namespace quanta::encode {
 
-/// The half `steps` away from the one nearest to v, on the side of zero or away from it; zero and the largest halves end the row.
+/// The half `steps` away from the one nearest to v, on the side of zero or away from it; zero and the largest
+/// halves end the row.
 template <class Isa>
 [[gnu::always_inline]] inline f16 half_near(float v, int steps) {
   const std::uint16_t bits = simd::narrow_to_half<Isa>(v).bits;
   const int magnitude = (bits & 0x7FFF) + steps, largest = 0x7BFF; // 65,504
-  return f16::from_bits(static_cast<std::uint16_t>((bits & 0x8000) | (magnitude < 0 ? 0 : magnitude > largest ? largest : magnitude)));
+  return f16::from_bits(static_cast<std::uint16_t>((bits & 0x8000) | (magnitude < 0         ? 0
+                                                                      : magnitude > largest ? largest
+                                                                                            : magnitude)));
 }
 
 /// The scales and minima of as many blocks as lanes, as they are stored.
@@ -24,10 +27,11 @@ struct stored_factors {
   f16 d[L], m[L]; // decoded as d * level + m
 };
 
-/// Tries the halves near the fits: three steps of the scale to either side, and for each the nearest minima that keep the
-/// middle of the group in place.
+/// Tries the halves near the fits: three steps of the scale to either side, and for each the nearest minima
+/// that keep the middle of the group in place.
 template <class Isa, class Levels, std::size_t N, bool Affine, class V>
-[[gnu::noinline]] void choose_halves(const group_values& g, const group_fits<V>& fits, stored_factors<simd::lanes<V>>& out) {
+[[gnu::noinline]] void choose_halves(const group_values& g, const group_fits<V>& fits,
+                                     stored_factors<simd::lanes<V>>& out) {
   constexpr std::size_t L = simd::lanes<V>;
   constexpr int reach = 3, minimum_reach = Affine ? 1 : 0;
   const V zero = simd::fill<V>(0.f);
@@ -80,22 +84,27 @@ template <std::size_t N>
 struct run_levels<int8_block<N>> {
   using type = even_levels<-127, 127>;
 };
+template <>
+struct run_levels<iq4_nl> {
+  using type = nonlinear_levels;
+};
 
 template <std::size_t N>
 [[gnu::always_inline]] inline void store_codes(int8_block<N>& block, const std::uint8_t* codes) {
   for (std::size_t i = 0; i < N; ++i)
     block.qs[i] = static_cast<std::int8_t>(codes[i] - 127);
 }
-template <int Bits, std::size_t N, linear_kind Kind>
-[[gnu::always_inline]] inline void store_codes(linear_block<Bits, N, Kind>& block, const std::uint8_t* codes) {
+template <class B>
+[[gnu::always_inline]] inline void store_codes(B& block, const std::uint8_t* codes) {
   block.assemble(codes);
 }
 
 template <class Isa, class B>
-  requires requires { typename run_levels<B>::type; }
+requires requires { typename run_levels<B>::type; }
 void propose(const float* x, const float* w, std::size_t count, const B*, B* candidates) {
   using levels = typename run_levels<B>::type;
-  constexpr std::size_t N = B::block_size, fitting = std::bit_floor(N < 2048 ? 2048 / N : 1); // lanes that stay in the cache
+  constexpr std::size_t N = B::block_size,
+                        fitting = std::bit_floor(N < 2048 ? 2048 / N : 1); // lanes that stay in the cache
   constexpr std::size_t L = lane_count<Isa> < fitting ? lane_count<Isa> : fitting;
   using V = simd::vec<float, L, Isa>;
   for (std::size_t first = 0; first < count; first += L) {

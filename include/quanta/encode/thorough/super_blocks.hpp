@@ -1,6 +1,7 @@
-// The K formats, thoroughly. Each group is fitted by real numbers. Then integers and halves are chosen together: from several
-// d and dmin, the integers of every group near its fits, the d and dmin that suit the levels that this gives, the integers
-// near the former ones; and from the best of all, more of the same in a wider neighbourhood.
+// The K formats, thoroughly. Each group is fitted by real numbers. Then integers and halves are chosen
+// together: from several d and dmin, the integers of every group near its fits, the d and dmin that suit the
+// levels that this gives, the integers near the former ones; and from the best of all, more of the same in a
+// wider neighbourhood.
 #pragma once
 
 #include <limits>
@@ -10,7 +11,8 @@
 
 namespace quanta::encode {
 
-/// The levels of a format, and its integers Lowest .. Highest: the largest scale of a super-block becomes about Anchor.
+/// The levels of a format, and its integers Lowest .. Highest: the largest scale of a super-block becomes about
+/// Anchor.
 template <class Levels, int Lowest, int Highest, int Anchor>
 struct integer_ranges {
   using levels = Levels;
@@ -29,8 +31,11 @@ struct thorough_parameters<q5_k> : integer_ranges<even_levels<0, 31>, 0, 63, 63>
 template <>
 struct thorough_parameters<q6_k> : integer_ranges<even_levels<-32, 31>, -128, 127, -128> {};
 
-/// How far from a fit integers are tried: scales up to `scale` steps, and minima up to `minimum` steps from the one that
-/// keeps the middle of the group in place.
+template <>
+struct thorough_parameters<iq4_xs> : integer_ranges<nonlinear_levels, -32, 31, -32> {};
+
+/// How far from a fit integers are tried: scales up to `scale` steps, and minima up to `minimum` steps from the
+/// one that keeps the middle of the group in place.
 struct neighbourhood {
   int scale, minimum;
 };
@@ -42,12 +47,13 @@ class super_block_search {
   static constexpr std::size_t N = B::group_size, groups = detail::super_block_size / N, L = simd::lanes<V>,
                                capacity = blocks_together * groups;
   static_assert(capacity % L == 0);
-  // From these d (and dmin, each with each) the search starts, besides the reference's: the extreme fit becomes this share of
-  // the highest integer. More starts gain a tenth of a per cent each.
+  // From these d (and dmin, each with each) the search starts, besides the reference's: the extreme fit becomes
+  // this share of the highest integer. More starts gain a tenth of a per cent each.
   static constexpr int starts = B::affine ? 3 : 4;
   static constexpr float share(int k) { return 1.05f - 0.05f * static_cast<float>(k); }
   static constexpr neighbourhood near_fits = B::affine ? neighbourhood{1, 0} : neighbourhood{2, 0},
-                                 near_integers{1, 1}, wide = B::affine ? neighbourhood{4, 3} : neighbourhood{8, 0};
+                                 near_integers{1, 1},
+                                 wide = B::affine ? neighbourhood{4, 3} : neighbourhood{8, 0};
   static constexpr int last_rounds = 3;
 
   /// One number for each group.
@@ -60,7 +66,8 @@ class super_block_search {
   struct centre {
     numbers scale, minimum, level;
   };
-  /// A state of the search: one d and dmin a super-block (repeated for its groups), the integers, the errors of the groups.
+  /// A state of the search: one d and dmin a super-block (repeated for its groups), the integers, the errors of
+  /// the groups.
   struct state {
     numbers d, dmin, s, m, error;
   };
@@ -76,7 +83,9 @@ class super_block_search {
   std::size_t count_, group_count_;
 
   [[gnu::always_inline]] group_values values(std::size_t g) const { return {x_ + g * N, w_ + g * N}; }
-  [[gnu::always_inline]] static float times(float a, float b) { return simd::native<isa::portable>::unfused(a * b); }
+  [[gnu::always_inline]] static float times(float a, float b) {
+    return simd::native<isa::portable>::unfused(a * b);
+  }
   [[gnu::always_inline]] static float as_half(float v) { return static_cast<float>(f16(v)); }
   [[gnu::always_inline]] static V mean(const V& sum, const V& weight) {
     const V zero = simd::fill<V>(0.f);
@@ -107,7 +116,8 @@ class super_block_search {
         centres_[k].minimum.set(g, fits.at[k].minimum);
         if constexpr (B::affine) {
           level_sums<V> sums;
-          measure<typename P::levels, N, true, measuring::sums>(values(g), fits.at[k].scale, fits.at[k].minimum, sums);
+          measure<typename P::levels, N, true, measuring::sums>(values(g), fits.at[k].scale, fits.at[k].minimum,
+                                                                sums);
           centres_[k].level.set(g, mean(sums.l, sum_w));
         }
       }
@@ -118,8 +128,8 @@ class super_block_search {
   struct integers {
     V s, m, error;
   };
-  [[gnu::noinline]] void choose(std::size_t g, const V& near_scale, const V& near_minimum, const V& level, neighbourhood range,
-                                integers& best) const {
+  [[gnu::noinline]] void choose(std::size_t g, const V& near_scale, const V& near_minimum, const V& level,
+                                neighbourhood range, integers& best) const {
     const V zero = simd::fill<V>(0.f), one = simd::fill<V>(1.f), lowest = simd::fill<V>(P::lowest),
             highest = simd::fill<V>(P::highest), d = now_.d.lanes(g), dmin = now_.dmin.lanes(g);
     const V nearest = simd::round_even(simd::select(d != zero, near_scale / d, zero));
@@ -127,22 +137,27 @@ class super_block_search {
     const int last = B::affine ? range.minimum : 0;
     level_sums<V> sums;
     for (int i = -range.scale; i <= range.scale; ++i) {
-      const V s = simd::max(lowest, simd::min(highest, nearest + simd::fill<V>(static_cast<float>(i)))), scale = simd::unfused(d * s);
+      const V s = simd::max(lowest, simd::min(highest, nearest + simd::fill<V>(static_cast<float>(i)))),
+              scale = simd::unfused(d * s);
       V m = zero, nearest_m = zero;
       if constexpr (B::affine)
-        nearest_m = simd::round_even(simd::unfused((near_minimum + simd::unfused(level * (scale - near_scale))) * steps_a_minimum));
+        nearest_m = simd::round_even(
+            simd::unfused((near_minimum + simd::unfused(level * (scale - near_scale))) * steps_a_minimum));
       for (int j = -last; j <= last; ++j) {
         if constexpr (B::affine)
           m = simd::max(zero, simd::min(highest, nearest_m + simd::fill<V>(static_cast<float>(j))));
-        measure<typename P::levels, N, B::affine, measuring::error>(values(g), scale, simd::unfused(dmin * m), sums);
+        measure<typename P::levels, N, B::affine, measuring::error>(values(g), scale, simd::unfused(dmin * m),
+                                                                    sums);
         const auto better = sums.error < best.error;
-        best = {simd::select(better, s, best.s), simd::select(better, m, best.m), simd::select(better, sums.error, best.error)};
+        best = {simd::select(better, s, best.s), simd::select(better, m, best.m),
+                simd::select(better, sums.error, best.error)};
       }
     }
   }
 
   enum class around { centres, integers };
-  /// Chooses the integers of all groups for the d and dmin that there are, near the fits or near the integers before.
+  /// Chooses the integers of all groups for the d and dmin that there are, near the fits or near the integers
+  /// before.
   void choose(around what, neighbourhood range) {
     const V zero = simd::fill<V>(0.f), infinity = simd::fill<V>(std::numeric_limits<float>::infinity());
     for (std::size_t g = 0; g < group_count_; g += L) {
@@ -161,7 +176,8 @@ class super_block_search {
         }
         choose(g, scale, minimum, level, range, best);
       }
-      measure<typename P::levels, N, B::affine, measuring::sums>(values(g), simd::unfused(d * best.s), simd::unfused(dmin * best.m), sums);
+      measure<typename P::levels, N, B::affine, measuring::sums>(values(g), simd::unfused(d * best.s),
+                                                                 simd::unfused(dmin * best.m), sums);
       now_.s.set(g, best.s);
       now_.m.set(g, best.m);
       now_.error.set(g, best.error);
@@ -204,17 +220,20 @@ class super_block_search {
       now_.dmin.at[g] = dmin;
     }
   }
-  /// d and dmin from the fits: the largest scale becomes the anchor's, the largest minimum the highest integer's share.
+  /// d and dmin from the fits: the largest scale becomes the anchor's, the largest minimum the highest
+  /// integer's share.
   void start(float scale_share, float minimum_share) {
     for (std::size_t b = 0; b < count_; ++b) {
       float extreme = 0.f, magnitude = 0.f, largest = 0.f;
       for (std::size_t g = b * groups; g < (b + 1) * groups; ++g) {
-        const float scale = centres_[0].scale.at[g], a = scale < 0.f ? -scale : scale, minimum = centres_[0].minimum.at[g];
+        const float scale = centres_[0].scale.at[g], a = scale < 0.f ? -scale : scale,
+                    minimum = centres_[0].minimum.at[g];
         magnitude = a > magnitude ? a : magnitude;
         extreme = a < magnitude ? extreme : scale;
         largest = minimum > largest ? minimum : largest;
       }
-      set_factors(b, as_half(extreme / (P::anchor * scale_share)), as_half(largest / (P::highest * minimum_share)));
+      set_factors(b, as_half(extreme / (P::anchor * scale_share)),
+                  as_half(largest / (P::highest * minimum_share)));
     }
     choose(around::centres, near_fits);
   }
@@ -248,7 +267,8 @@ class super_block_search {
       float d = now_.d.at[b * groups], dmin = now_.dmin.at[b * groups];
       const float determinant = times(ss, mm) - times(sm, sm);
       if (B::affine && determinant > 0.f) {
-        const float new_d = (times(sx, mm) - times(sm, mx)) / determinant, new_dmin = (times(sm, sx) - times(ss, mx)) / determinant;
+        const float new_d = (times(sx, mm) - times(sm, mx)) / determinant,
+                    new_dmin = (times(sm, sx) - times(ss, mx)) / determinant;
         if (new_d > 0.f && new_dmin > 0.f) {
           d = as_half(new_d);
           dmin = as_half(new_dmin);
@@ -268,7 +288,8 @@ class super_block_search {
       for (std::size_t j = 0; j < groups; ++j) {
         s[j] = static_cast<std::remove_cvref_t<decltype(s[j])>>(best_[b].s[j]);
         m[j] = static_cast<std::uint8_t>(best_[b].m[j]);
-        nearest_codes<typename P::levels, N, Isa>(x + b * detail::super_block_size + j * N, times(best_[b].d, best_[b].s[j]),
+        nearest_codes<typename P::levels, N, Isa>(x + b * detail::super_block_size + j * N,
+                                                  times(best_[b].d, best_[b].s[j]),
                                                   times(best_[b].dmin, best_[b].m[j]), codes + j * N);
       }
       if constexpr (B::affine)
@@ -278,9 +299,10 @@ class super_block_search {
     }
   }
 
-public:
+ public:
   /// Candidates for `count` <= blocks_together super-blocks, from what the reference wrote.
-  [[gnu::noinline]] void run(const float* x, const float* w, std::size_t count, const B* reference, B* candidates) {
+  [[gnu::noinline]] void run(const float* x, const float* w, std::size_t count, const B* reference,
+                             B* candidates) {
     count_ = count;
     group_count_ = count * groups;
     for (std::size_t g = 0; g < capacity; ++g)
@@ -309,7 +331,7 @@ public:
 };
 
 template <class Isa, class B>
-  requires requires { typename thorough_parameters<B>::levels; }
+requires requires { typename thorough_parameters<B>::levels; }
 void propose(const float* x, const float* w, std::size_t count, const B* reference, B* candidates) {
   super_block_search<Isa, B> search;
   search.run(x, w, count, reference, candidates);
