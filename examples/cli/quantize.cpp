@@ -68,6 +68,13 @@ quanta::result<void> convert(job& j, const recipe::planned_tensor& plan, const g
         return quanta::error(quanta::errc::importance_mismatch, quanta::error::nowhere, source.name);
     }
 
+  // Token embeddings are looked up, not multiplied: no activation makes one of their errors count more than another.
+  std::vector<float> even;
+  if (j.options.search == "thorough" && !importance && source.name == "token_embd.weight") {
+    even.assign(columns * static_cast<std::size_t>(source.rows() / rows_an_expert), 1.f);
+    importance = &even;
+  }
+
   std::vector<std::byte> in(in_bytes * slab_rows), encoded(out_bytes * slab_rows);
   std::vector<slab_row> work(slab_rows);
   const std::size_t block = quanta::find_type(plan.type)->block_size == 1 ? columns : quanta::find_type(plan.type)->block_size;
