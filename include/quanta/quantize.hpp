@@ -1,4 +1,5 @@
-// Numbers to blocks: with search::reference the bytes of the reference implementation, on every level and compiler.
+// Numbers to blocks: with search::reference the bytes of the reference implementation, with search::thorough fewer errors;
+// the same bytes on every level and compiler.
 #pragma once
 
 #include "quanta/dequantize.hpp"
@@ -11,17 +12,14 @@
 #include "quanta/encode/runs.hpp"
 #include "quanta/encode/symmetric_super_blocks.hpp"
 #include "quanta/encode/ternary.hpp"
+#include "quanta/encode/thorough.hpp"
+#include "quanta/search.hpp"
 
 namespace quanta {
 
-/// How scales and codes are chosen.
-enum class search : std::uint8_t {
-  reference, ///< byte for byte what the reference implementation of the formats writes
-};
-
 struct quantize_options {
   /// What an error in each column counts: finite, not negative, one value a column (an importance matrix' row), or empty.
-  /// Formats whose reference encoder ignores importance ignore it here.
+  /// Formats whose reference encoder ignores importance ignore it with search::reference.
   std::span<const float> importance = {};
   quanta::search search = quanta::search::reference;
 };
@@ -76,7 +74,7 @@ template <class Isa, plain_format T, class F>
 }
 
 template <class Isa, plain_format T, block_format B>
-void quantize_row(const T* x, std::size_t count, B* out, const float* importance) {
+void quantize_row(const T* x, std::size_t count, B* out, const float* importance, search how = search::reference) {
   static_assert(stretch % B::block_size == 0, "a stretch of a row is whole blocks");
   float mean_square = 0.f;
   if (row_dependent<B> && importance) {
@@ -89,10 +87,13 @@ void quantize_row(const T* x, std::size_t count, B* out, const float* importance
   for_each_stretch<Isa>(x, count, [&](std::size_t first, std::size_t n, const float* v) {
     encode_stretch<Isa>(v, n / B::block_size, out + first / B::block_size, importance ? importance + first : nullptr,
                         mean_square);
+    if constexpr (encode::thorough_format<Isa, B>)
+      if (how == search::thorough)
+        encode::improve<Isa>(v, n / B::block_size, out + first / B::block_size, importance ? importance + first : nullptr);
   });
 }
 template <class Isa, plain_format S, plain_format T>
-void quantize_row(const S* x, std::size_t count, T* out, const float*) {
+void quantize_row(const S* x, std::size_t count, T* out, const float*, search = search::reference) {
   dequantize_blocks<Isa>(x, count, out);
 }
 
@@ -111,7 +112,7 @@ void quantize(const Weights& weights, Row&& row, const quantize_options& options
   QUANTA_EXPECTS(std::ranges::size(weights) / block_size_of<B> == std::ranges::size(row));
   QUANTA_EXPECTS(options.importance.empty() || options.importance.size() == std::ranges::size(weights));
   detail::quantize_row<Isa>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row),
-                            options.importance.empty() ? nullptr : options.importance.data());
+                            options.importance.empty() ? nullptr : options.importance.data(), options.search);
 }
 
 } // namespace quanta
