@@ -67,10 +67,10 @@ inline void sums_of_squares(const float* x, std::size_t count, float* sums) {
   }
 }
 
-/// clamp(rne(v), low, high)
-template <class V>
-[[gnu::always_inline]] inline V nearest_level(const V& v, const V& low, const V& high) {
-  return simd::max(low, simd::min(high, simd::round_even(v)));
+/// clamp(rne(v), Low, High)
+template <int Low, int High, class V>
+[[gnu::always_inline]] inline V nearest_level(const V& v) {
+  return simd::at_least<Low>(simd::at_most<High>(simd::round_even(v)));
 }
 
 } // namespace quanta::encode

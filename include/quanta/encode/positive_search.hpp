@@ -22,7 +22,7 @@ template <std::size_t N, int Top, class V>
     const V scale = one / t;
     V error = zero;
     for (std::size_t i = 0; i < N; ++i) {
-      const V e = x(i) - simd::unfused(scale * simd::min(top, simd::round_even(simd::unfused(t * x(i)))));
+      const V e = x(i) - simd::unfused(scale * simd::at_most<Top>(simd::round_even(simd::unfused(t * x(i)))));
       error = error + simd::unfused(simd::unfused(w(i) * e) * e);
     }
     return error;

@@ -34,8 +34,7 @@ template <std::size_t N, int Half, class V>
   // Candidates a pass: three fill the pipes with two registers a lane type, two with four; one keeps the scalar readable.
   constexpr int together = L == 1 ? 1 : L == 64 ? 2 : 3;
   static_assert(18 % together == 0);
-  const V zero = simd::fill<V>(0.f), low = simd::fill<V>(static_cast<float>(-Half)),
-          high = simd::fill<V>(static_cast<float>(Half - 1));
+  const V zero = simd::fill<V>(0.f);
   const V extreme = signed_extreme<N, V>(xt);
   const auto empty = simd::abs(extreme) < simd::fill<V>(1e-15f);
   const auto inverse_scale = [&](int k) __attribute__((always_inline)) {
@@ -43,7 +42,7 @@ template <std::size_t N, int Half, class V>
   };
   const auto accumulate = [&](const V& t, std::size_t i, V& sum_xq, V& sum_q2) __attribute__((always_inline)) {
     const V x = simd::load<V>(xt + i * L), w = simd::load<V>(wt + i * L);
-    const V q = nearest_level(simd::unfused(t * x), low, high);
+    const V q = nearest_level<-Half, Half - 1>(simd::unfused(t * x));
     sum_xq = sum_xq + simd::unfused(simd::unfused(w * x) * q);
     sum_q2 = sum_q2 + simd::unfused(simd::unfused(w * q) * q);
   };
@@ -80,15 +79,14 @@ template <std::size_t N, int Half, class V>
 template <std::size_t N, int Half, class V>
 [[gnu::noinline]] V descend_symmetric(const float* xt, float* codes) {
   constexpr std::size_t L = simd::lanes<V>;
-  const V zero = simd::fill<V>(0.f), low = simd::fill<V>(static_cast<float>(-Half)),
-          high = simd::fill<V>(static_cast<float>(Half - 1));
+  const V zero = simd::fill<V>(0.f), low = simd::fill<V>(static_cast<float>(-Half));
   const V extreme = signed_extreme<N, V>(xt);
   const auto empty = simd::abs(extreme) < simd::fill<V>(1e-15f), occupied = simd::fill<V>(1e-15f) <= simd::abs(extreme);
   const V t = low / extreme;
   V sum_xq = zero, sum_q2 = zero;
   for (std::size_t i = 0; i < N; ++i) {
     const V x = simd::load<V>(xt + i * L), w = simd::unfused(x * x);
-    const V q = simd::select(empty, low, nearest_level(simd::unfused(t * x), low, high));
+    const V q = simd::select(empty, low, nearest_level<-Half, Half - 1>(simd::unfused(t * x)));
     simd::store(codes + i * L, q);
     sum_xq = sum_xq + simd::unfused(simd::unfused(w * x) * q);
     sum_q2 = sum_q2 + simd::unfused(simd::unfused(w * q) * q);
@@ -99,7 +97,7 @@ template <std::size_t N, int Half, class V>
       const V x = simd::load<V>(xt + i * L), q = simd::load<V>(codes + i * L);
       const V w = simd::unfused(x * x), wx = simd::unfused(w * x);
       const V a = sum_xq - simd::unfused(wx * q), b = sum_q2 - simd::unfused(simd::unfused(w * q) * q);
-      const V moved = nearest_level(simd::unfused(x * b) / a, low, high);
+      const V moved = nearest_level<-Half, Half - 1>(simd::unfused(x * b) / a);
       const auto candidate = occupied & (a > zero) & (moved != q);
       if (!simd::any(candidate)) // the rule, not the exception, after the first sweep
         continue;

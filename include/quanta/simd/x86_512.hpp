@@ -15,7 +15,7 @@ struct x86_512 : x86_256<Isa> {
   using typename base::bytes32, typename base::ints8;
   using floats16 = vec<float, 16, Isa, shape::single>;
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
-  using base::copy_sign, base::round_even, base::row_maxima, base::to_float, base::truncate, base::unfused,
+  using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_maxima, base::to_float, base::truncate, base::unfused,
       base::store_floats, base::load_register, base::load_wide, base::pair_dot;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
@@ -25,6 +25,21 @@ struct x86_512 : x86_256<Isa> {
   }
   [[gnu::always_inline]] static floats16 round_even(const floats16& a) {
     return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
+  template <int Bound>
+  [[gnu::always_inline]] static floats16 at_most(const floats16& a) {
+    static_assert(Bound > 0); // negative floats are negative integers, and stay
+    const auto bound = _mm512_castps_si512(_mm512_set1_ps(Bound));
+    return {_mm512_castsi512_ps(_mm512_min_epi32(_mm512_castps_si512(a.v), bound))};
+  }
+  template <int Bound>
+  [[gnu::always_inline]] static floats16 at_least(const floats16& a) {
+    static_assert(Bound <= 0);
+    const auto bits = _mm512_castps_si512(a.v);
+    if constexpr (Bound == 0)
+      return {_mm512_castsi512_ps(_mm512_max_epi32(bits, _mm512_setzero_si512()))};
+    else // unsigned: any positive float is below any negative one, and those grow with their magnitude
+      return {_mm512_castsi512_ps(_mm512_min_epu32(bits, _mm512_castps_si512(_mm512_set1_ps(Bound))))};
   }
   [[gnu::always_inline]] static ints16 truncate(const floats16& a) { return {_mm512_cvttps_epi32(a.v)}; }
   [[gnu::always_inline]] static floats16 to_float(const ints16& a) { return {_mm512_cvtepi32_ps(a.v)}; }
