@@ -138,10 +138,17 @@ struct x86_512 : x86_256<Isa> {
                              _mm256_dpbusd_epi32(_mm256_setzero_si256(), offset, b))};
   }
   [[gnu::always_inline]] static ints16 widen(small_integers n) { return {_mm512_cvtepi8_epi32(base::to_register(n))}; }
-  template <int Portion, int Group, class Scales>
+  /// Scales are 16 words in a register; with 32 registers there is room for the permutations that spread them.
+  template <int Group>
+  [[gnu::always_inline]] static typename base::words16 prepare_scales(small_integers scales) {
+    return base::widen_words(scales);
+  }
+  template <int Portion, int Group>
   [[gnu::always_inline]] static ints8 add_scaled_quads(const ints8& sums, const bytes32& u, const bytes32& s,
-                                                       const Scales& scales) {
-    const __m256i a = sums.v, pairs = _mm256_maddubs_epi16(u.v, s.v), scale = base::template spread<Portion>(scales);
+                                                       const typename base::words16& scales) {
+    constexpr int low = 32 * Portion / Group, high = (32 * Portion + 16) / Group;
+    const __m256i of_pair = _mm256_set_m128i(_mm_set1_epi16(high), _mm_set1_epi16(low));
+    const __m256i a = sums.v, pairs = _mm256_maddubs_epi16(u.v, s.v), scale = _mm256_permutexvar_epi16(of_pair, scales.v);
     return {_mm256_dpwssd_epi32(a, pairs, scale)};
   }
 };
