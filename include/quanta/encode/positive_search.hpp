@@ -38,7 +38,7 @@ template <std::size_t N, int Top, class V, bool InBytes = false>
     const V scale = one / t;
     V error = zero;
     for (std::size_t i = 0; i < N; ++i) {
-      const V e = x(i) - simd::unfused(scale * seen(simd::min(top, simd::round_even(simd::unfused(t * x(i))))));
+      const V e = x(i) - simd::unfused(scale * seen(simd::at_most<Top>(simd::round_even(simd::unfused(t * x(i))))));
       error = error + simd::unfused(simd::unfused(w(i) * e) * e);
     }
     return error;

@@ -57,6 +57,18 @@ struct native<isa::portable> {
       e = round_even(e);
     return a;
   }
+  template <int Bound, std::size_t N>
+  [[gnu::always_inline]] static floats<N> at_most(floats<N> a) {
+    for (float& e : a.v)
+      e = e > static_cast<float>(Bound) ? static_cast<float>(Bound) : e;
+    return a;
+  }
+  template <int Bound, std::size_t N>
+  [[gnu::always_inline]] static floats<N> at_least(floats<N> a) {
+    for (float& e : a.v)
+      e = e > static_cast<float>(Bound) ? e : static_cast<float>(Bound);
+    return a;
+  }
   template <std::size_t N>
   [[gnu::always_inline]] static ints<N> truncate(const floats<N>& a) {
     ints<N> r;

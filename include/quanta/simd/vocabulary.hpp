@@ -60,6 +60,21 @@ template <std::size_t N, class Isa>
   return detail::split<V>([](const auto& x) __attribute__((always_inline)) { return native<Isa>::round_even(x); }, a);
 }
 
+/// The smaller of a and Bound > 0, and the larger of a and Bound <= 0, where a is an integer or infinite. (0 is the larger of
+/// 0 and -0. A negative NaN, which is what 0 * infinity gives, becomes 0 under both with Bounds > 0 and 0.)
+template <int Bound, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> at_most(const vec<float, N, Isa>& a) {
+  using V = vec<float, N, Isa>;
+  return detail::split<V>([](const auto& x) __attribute__((always_inline)) { return native<Isa>::template at_most<Bound>(x); },
+                          a);
+}
+template <int Bound, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> at_least(const vec<float, N, Isa>& a) {
+  using V = vec<float, N, Isa>;
+  return detail::split<V>(
+      [](const auto& x) __attribute__((always_inline)) { return native<Isa>::template at_least<Bound>(x); }, a);
+}
+
 /// Toward zero; -2^31 for what int32 cannot hold, NaN included.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::int32_t, N, Isa> truncate(const vec<float, N, Isa>& a) {

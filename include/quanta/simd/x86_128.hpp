@@ -32,6 +32,22 @@ struct x86_128 {
   [[gnu::always_inline]] static floats4 round_even(const floats4& a) {
     return {_mm_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
   }
+  // Floats of one sign order as their bits do, and cores compare integers on twice as many ports as floats.
+  template <int Bound>
+  [[gnu::always_inline]] static floats4 at_most(const floats4& a) {
+    static_assert(Bound > 0); // negative floats are negative integers, and stay
+    const auto bound = _mm_castps_si128(_mm_set1_ps(Bound));
+    return {_mm_castsi128_ps(_mm_min_epi32(_mm_castps_si128(a.v), bound))};
+  }
+  template <int Bound>
+  [[gnu::always_inline]] static floats4 at_least(const floats4& a) {
+    static_assert(Bound <= 0);
+    const auto bits = _mm_castps_si128(a.v);
+    if constexpr (Bound == 0)
+      return {_mm_castsi128_ps(_mm_max_epi32(bits, _mm_setzero_si128()))};
+    else // unsigned: any positive float is below any negative one, and those grow with their magnitude
+      return {_mm_castsi128_ps(_mm_min_epu32(bits, _mm_castps_si128(_mm_set1_ps(Bound))))};
+  }
   [[gnu::always_inline]] static ints4 truncate(const floats4& a) { return {_mm_cvttps_epi32(a.v)}; }
   [[gnu::always_inline]] static floats4 to_float(const ints4& a) { return {_mm_cvtepi32_ps(a.v)}; }
   [[gnu::always_inline]] static floats4 copy_sign(float m, const floats4& a) {

@@ -22,7 +22,7 @@ struct x86_256 : x86_128<Isa> {
   using typename base::floats4;
   using typename base::ints4;
 
-  using base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_maxima, base::to_float,
+  using base::at_least, base::at_most, base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_maxima, base::to_float,
       base::truncate, base::unfused, base::load_register, base::look_up_floats, base::lane_minimum;
 
   [[gnu::always_inline]] static floats8 unfused(floats8 a) {
@@ -36,6 +36,21 @@ struct x86_256 : x86_128<Isa> {
   }
   [[gnu::always_inline]] static floats8 round_even(const floats8& a) {
     return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
+  template <int Bound>
+  [[gnu::always_inline]] static floats8 at_most(const floats8& a) {
+    static_assert(Bound > 0); // negative floats are negative integers, and stay
+    const auto bound = _mm256_castps_si256(_mm256_set1_ps(Bound));
+    return {_mm256_castsi256_ps(_mm256_min_epi32(_mm256_castps_si256(a.v), bound))};
+  }
+  template <int Bound>
+  [[gnu::always_inline]] static floats8 at_least(const floats8& a) {
+    static_assert(Bound <= 0);
+    const auto bits = _mm256_castps_si256(a.v);
+    if constexpr (Bound == 0)
+      return {_mm256_castsi256_ps(_mm256_max_epi32(bits, _mm256_setzero_si256()))};
+    else // unsigned: any positive float is below any negative one, and those grow with their magnitude
+      return {_mm256_castsi256_ps(_mm256_min_epu32(bits, _mm256_castps_si256(_mm256_set1_ps(Bound))))};
   }
   [[gnu::always_inline]] static ints8 truncate(const floats8& a) { return {_mm256_cvttps_epi32(a.v)}; }
   [[gnu::always_inline]] static floats8 to_float(const ints8& a) { return {_mm256_cvtepi32_ps(a.v)}; }
