@@ -14,8 +14,8 @@ std::vector<B> encode(const std::vector<T>& x, std::size_t columns, const std::v
   const std::size_t blocks = columns / B::block_size, count = x.size() / columns;
   std::vector<B> rows(count * blocks);
   for (std::size_t r = 0; r < count; ++r)
-    quanta::quantize<Isa>(std::span(x).subspan(r * columns, columns), std::span(rows).subspan(r * blocks, blocks),
-                          {.importance = importance});
+    quanta::detail::quantize_row<Isa>( // not through options, which would compile the thorough searches
+        &x[r * columns], columns, &rows[r * blocks], importance.empty() ? nullptr : importance.data());
   return rows;
 }
 template <class B>

@@ -73,8 +73,8 @@ template <class Isa, plain_format T, class F>
   }
 }
 
-template <class Isa, plain_format T, block_format B>
-void quantize_row(const T* x, std::size_t count, B* out, const float* importance, search how = search::reference) {
+template <class Isa, search How = search::reference, plain_format T, block_format B>
+void quantize_row(const T* x, std::size_t count, B* out, const float* importance) {
   static_assert(stretch % B::block_size == 0, "a stretch of a row is whole blocks");
   float mean_square = 0.f;
   if (row_dependent<B> && importance) {
@@ -87,13 +87,12 @@ void quantize_row(const T* x, std::size_t count, B* out, const float* importance
   for_each_stretch<Isa>(x, count, [&](std::size_t first, std::size_t n, const float* v) {
     encode_stretch<Isa>(v, n / B::block_size, out + first / B::block_size, importance ? importance + first : nullptr,
                         mean_square);
-    if constexpr (encode::thorough_format<Isa, B>)
-      if (how == search::thorough)
-        encode::improve<Isa>(v, n / B::block_size, out + first / B::block_size, importance ? importance + first : nullptr);
+    if constexpr (How == search::thorough && encode::thorough_format<Isa, B>)
+      encode::improve<Isa>(v, n / B::block_size, out + first / B::block_size, importance ? importance + first : nullptr);
   });
 }
-template <class Isa, plain_format S, plain_format T>
-void quantize_row(const S* x, std::size_t count, T* out, const float*, search = search::reference) {
+template <class Isa, search How = search::reference, plain_format S, plain_format T>
+void quantize_row(const S* x, std::size_t count, T* out, const float*) {
   dequantize_blocks<Isa>(x, count, out);
 }
 
@@ -106,13 +105,25 @@ void quantize_row(const S* x, std::size_t count, T* out, const float*, search = 
 /// others give some valid blocks, the same at every level for the closed forms only.
 template <class Isa = isa::native, detail::number_range Weights, std::ranges::contiguous_range Row>
   requires row_format<detail::element_of<Row>>
-void quantize(const Weights& weights, Row&& row, const quantize_options& options = {}) {
+void quantize(const Weights& weights, Row&& row, const quantize_options& options) {
   using B = detail::element_of<Row>;
   QUANTA_EXPECTS(std::ranges::size(weights) % block_size_of<B> == 0);
   QUANTA_EXPECTS(std::ranges::size(weights) / block_size_of<B> == std::ranges::size(row));
   QUANTA_EXPECTS(options.importance.empty() || options.importance.size() == std::ranges::size(weights));
-  detail::quantize_row<Isa>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row),
-                            options.importance.empty() ? nullptr : options.importance.data(), options.search);
+  const float* importance = options.importance.empty() ? nullptr : options.importance.data();
+  if (options.search == search::thorough)
+    detail::quantize_row<Isa, search::thorough>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row), importance);
+  else
+    detail::quantize_row<Isa>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row), importance);
+}
+/// The same without options, as the reference does: code that never asks for more does not compile the thorough searches.
+template <class Isa = isa::native, detail::number_range Weights, std::ranges::contiguous_range Row>
+  requires row_format<detail::element_of<Row>>
+void quantize(const Weights& weights, Row&& row) {
+  using B = detail::element_of<Row>;
+  QUANTA_EXPECTS(std::ranges::size(weights) % block_size_of<B> == 0);
+  QUANTA_EXPECTS(std::ranges::size(weights) / block_size_of<B> == std::ranges::size(row));
+  detail::quantize_row<Isa>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row), nullptr);
 }
 
 } // namespace quanta

@@ -19,7 +19,7 @@ struct entries {
   }
   static void quantize_f32(const float* v, std::size_t n, void* out, const float* w) { quantize(v, n, out, w); }
   static void quantize_thoroughly(const float* v, std::size_t n, void* out, const float* w) {
-    quanta::detail::quantize_row<Isa>(v, n, static_cast<B*>(out), w, search::thorough);
+    quanta::detail::quantize_row<Isa, search::thorough>(v, n, static_cast<B*>(out), w);
   }
   static void quantize_f16(const void* v, std::size_t n, void* out, const float* w) {
     quantize(static_cast<const f16*>(v), n, out, w);
