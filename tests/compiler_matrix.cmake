@@ -33,7 +33,7 @@ foreach(name IN ITEMS ${CMAKE_CXX_COMPILER} g++ clang++ ${QUANTA_TEST_COMPILERS}
   list(SUBLIST QUANTA_ALL_LEVELS 0 ${level_count} levels)
   foreach(level IN LISTS levels)
     quanta_level_flags(${level} flags)
-    quanta_add_compiler_test(${compiler} O0_${level} 11 -O0 ${flags})
+    quanta_add_compiler_test(${compiler} O0_${level} 5 -O0 ${flags})
     quanta_add_compiler_test(${compiler} O2_${level} 1 -O2 ${flags})
   endforeach()
   quanta_add_compiler_test(${compiler} O3_native 1 -O3 -march=native)

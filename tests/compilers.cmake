@@ -1,7 +1,8 @@
 # Compiles golden_hashes.cpp with one compiler and one set of flags and runs it: the promise of equal bytes, held to the
 # compilers themselves rather than to the one that builds this project.
 #   -DCOMPILER=... -DFLAGS=... -DINCLUDES=... -DROOT=... -DSTEP=... -DPROGRAM=...
-# STEP: every how many-th encoding is checked, since unoptimized searches are slow. QUANTA_FULL_SWEEP in the environment: all.
+# STEP: every how many-th encoding is checked, since unoptimized searches are slow; all with QUANTA_FULL_SWEEP in the
+# environment.
 cmake_minimum_required(VERSION 3.25)
 if(DEFINED ENV{QUANTA_FULL_SWEEP})
   set(STEP 1)

@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
     });
   });
   const auto level = quanta::isa::name(quanta::isa::native::value);
-  std::printf("%.*s: %d of %d golden hashes, %d wrong\n", static_cast<int>(level.size()), level.data(), checked - wrong, checked,
-              wrong);
+  std::printf("%.*s: %d of %d golden hashes, %d wrong\n", static_cast<int>(level.size()), level.data(), checked - wrong,
+              checked, wrong);
   return wrong == 0 && checked > 0 ? 0 : 1;
 }
