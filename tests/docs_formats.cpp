@@ -59,12 +59,12 @@ std::string text(const char* format, T... values) {
   std::snprintf(buffer, sizeof buffer, format, values...);
   return buffer;
 }
-/// Lines of at most 120 characters.
-std::string wrapped(const std::string& words) {
+/// Lines of at most `width` characters.
+std::string wrapped(const std::string& words, std::size_t width = 120) {
   std::istringstream in(words);
   std::string out, line;
   for (std::string word; in >> word;) {
-    if (!line.empty() && line.size() + 1 + word.size() > 120)
+    if (!line.empty() && line.size() + 1 + word.size() > width)
       out += line + '\n', line.clear();
     line += (line.empty() ? "" : " ") + word;
   }
@@ -148,7 +148,7 @@ std::string drawn_layout(const header_comment& header, std::size_t bytes, const 
     const std::size_t end = f + 1 < header.fields.size() ? header.fields[f + 1].offset : bytes;
     if (end <= field.offset || (f == 0 && field.offset != 0))
       throw std::runtime_error(name + ": the byte map of its header does not cover the block");
-    std::istringstream lines(wrapped(field.text));
+    std::istringstream lines(wrapped(field.text, 90));
     std::string line;
     std::getline(lines, line);
     out += text("%4zu ", field.offset) + rule.substr(5);
