@@ -9,7 +9,6 @@
 
 #include "quanta/gguf/gguf.hpp"
 #include "quanta/quanta.hpp"
-#include "support/encodable.hpp"
 #include "support/golden_data.hpp"
 #include "support/header_comment.hpp"
 
@@ -71,20 +70,18 @@ std::string wrapped(const std::string& words, std::size_t width = 120) {
   return out + line + '\n';
 }
 
-/// Relative rms error of all rows that are whole blocks, "-" where none is or there is no encoder.
+/// Relative rms error of all rows that are whole blocks.
 template <class B>
 std::string error_of(const rows& data) {
   quanta::error_report total;
-  if constexpr (has_encoder<B>) {
-    for (const auto& x : data) {
-      if (x.size() % B::block_size != 0)
-        continue;
-      std::vector<B> blocks(x.size() / B::block_size);
-      quanta::quantize(x, blocks);
-      total += quanta::compare(x, blocks);
-    }
+  for (const auto& x : data) {
+    if (x.size() % B::block_size != 0)
+      continue;
+    std::vector<B> blocks(x.size() / B::block_size);
+    quanta::quantize(x, blocks);
+    total += quanta::compare(x, blocks);
   }
-  return total.count > 0 ? text("%.4f", total.relative_rms()) : "-";
+  return text("%.4f", total.relative_rms());
 }
 
 struct samples {
@@ -116,30 +113,6 @@ rows model_rows(const std::string& path) {
   return all;
 }
 
-/// One block to look at: the first of the gaussian rows, or, without an encoder, the first of random bytes with moderate values.
-template <class B>
-B example_block(const samples& data, std::string& origin) {
-  if constexpr (has_encoder<B>) {
-    std::vector<B> block(1);
-    quanta::quantize(std::span(data.gaussian[0]).first(B::block_size), block);
-    origin = "The first block of the row `gaussian` of seed 1 (docs/conformance.md)";
-    return block[0];
-  } else {
-    for (std::uint64_t seed = 1;; ++seed) {
-      const B block = golden::random_blocks<B>(seed, static_cast<std::uint64_t>(B::type), 1)[0];
-      float largest = 0.f;
-      for (std::size_t i = 0; i < B::block_size; ++i) {
-        const float v = quanta::decode_value(block, i);
-        largest = v > largest || v != v ? v : -v > largest ? -v : largest;
-      }
-      if (largest > 0.01f && largest < 1.f) {
-        origin = "Random block 0 of seed " + std::to_string(seed) + " (docs/conformance.md)";
-        return block;
-      }
-    }
-  }
-}
-
 std::string drawn_layout(const header_comment& header, std::size_t bytes, const std::string& name) {
   std::string out = "```text\n";
   const std::string rule = "     +" + std::string(10, '-') + "+" + std::string(7, '-') + "+\n";
@@ -161,10 +134,11 @@ std::string drawn_layout(const header_comment& header, std::size_t bytes, const 
 
 template <class B>
 std::string example(const header_comment& header, const samples& data) {
-  std::string origin;
-  const B block = example_block<B>(data, origin);
+  std::vector<B> first(1);
+  quanta::quantize(std::span(data.gaussian[0]).first(B::block_size), first);
+  const B& block = first[0];
   const auto bytes = std::bit_cast<std::array<std::uint8_t, sizeof(B)>>(block);
-  std::string out = "## Example\n\n" + origin + ":\n\n```text\n";
+  std::string out = "## Example\n\nThe first block of the row `gaussian` of seed 1 ([conformance](../conformance.md)):\n\n```text\n";
   for (std::size_t f = 0; f < header.fields.size(); ++f) {
     const std::size_t begin = header.fields[f].offset, end = f + 1 < header.fields.size() ? header.fields[f + 1].offset : sizeof(B);
     for (std::size_t i = begin; i < end; ++i) {

@@ -6,7 +6,6 @@
 
 #include "quanta/gguf/validate.hpp"
 #include "quanta/quanta.hpp"
-#include "support/encodable.hpp"
 #include "support/golden_data.hpp"
 #include "support/violates.hpp"
 #if QUANTA_X86
@@ -63,7 +62,7 @@ row<B> encode_alike(const numbers& x, const numbers& importance = {}) {
 /// level.
 template <class F>
 void for_each_case(F f) {
-  for_each_encodable([&](auto tag) {
+  quanta::block_formats::for_each([&](auto tag) {
     using B = typename decltype(tag)::type;
     const std::size_t columns = B::block_size * (B::block_size < 256 ? 19 : 5);
     for (const auto& importance : {numbers{}, golden::importance(4, columns)}) {
@@ -184,7 +183,7 @@ TEST_CASE("the first of a tie between +m and -m decides") {
 }
 
 TEST_CASE("importance of zero, of any size, and what is none") {
-  for_each_encodable([](auto tag) {
+  quanta::block_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name);
     const std::size_t columns = B::block_size * (B::block_size < 256 ? 19 : 5);
@@ -237,7 +236,7 @@ TEST_CASE("decoding without an offset from a scale of 16 bits and fewer does not
 
 #if QUANTA_X86
 TEST_CASE("flush to zero changes neither ordinary bytes nor what scales of half precision decode to") {
-  for_each_encodable([](auto tag) {
+  quanta::block_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name);
     const std::size_t columns = 5 * 256;

@@ -42,8 +42,8 @@ TEST_CASE("portions of codes are the codes one by one") {
     for (const B& block : golden::random_blocks<B>(5, 3, 8)) {
       std::uint8_t codes[B::block_size];
       if constexpr (B::layout_is_runs) {
-        for (std::size_t run = 0; run < B::runs; ++run)
-          quanta::simd::store(codes + 32 * run, block.template codes<quanta::isa::native>(run));
+        for (std::size_t run = 0; run < quanta::detail::runs_of<B>; ++run)
+          quanta::simd::store(codes + 32 * run, quanta::detail::codes_of_run<quanta::isa::native>(&block, run));
       } else if constexpr (requires { block.template codes<quanta::isa::native, 0>(); }) {
         quanta::simd::unroll<8>([&](auto portion) {
           quanta::simd::store(codes + 32 * portion(), block.template codes<quanta::isa::native, portion()>());
@@ -59,7 +59,7 @@ TEST_CASE("codes that are written come back") {
   family::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name, B::block_size);
-    if constexpr (requires { B::levels; }) {
+    if constexpr (requires { B::levels; } && !std::same_as<B, quanta::q1_0>) { // whose levels are 0 and 2, written as bits
       golden::generator random{9};
       for (int round = 0; round < 8; ++round) {
         std::uint8_t codes[B::block_size], s[16], m[16];
@@ -75,13 +75,15 @@ TEST_CASE("codes that are written come back") {
         B block{};
         if constexpr (B::layout_is_runs)
           block.assemble(codes);
+        else if constexpr (B::group_size == 256)
+          block.assemble(quanta::f16(1.f), codes);
         else if constexpr (B::affine)
           block.assemble(quanta::f16(1.f), quanta::f16(1.f), s, m, codes);
         else
           block.assemble(quanta::f16(1.f), signed_scales, codes);
         for (std::size_t i = 0; i < B::block_size; ++i)
           REQUIRE(block.code(i) == codes[i]);
-        if constexpr (!B::layout_is_runs)
+        if constexpr (!B::layout_is_runs && B::group_size < 256)
           for (std::size_t g = 0; g < 256 / B::group_size; ++g) {
             REQUIRE(block.scale(g) == static_cast<float>(B::affine ? s[g] : signed_scales[g]));
             REQUIRE(block.minimum(g) == static_cast<float>(B::affine ? m[g] : 0));

@@ -84,7 +84,7 @@ int predicted_size(const size_options& options);
 int list_types();
 
 struct quantize_options {
-  std::string input, output, type, importance, output_type, token_embedding_type;
+  std::string input, output, type, importance, output_type, token_embedding_type, search = "reference";
   std::vector<std::string> overrides;
   std::size_t threads = 0;
   bool no_fallback = false, pure = false, leave_output = false, allow_requantize = false, zero_nonfinite = false;

@@ -26,6 +26,8 @@ int main(int argc, char** argv) {
   quantize->add_option("output", q.output, "GGUF file to write; appears when it is complete")->required();
   quantize->add_option("--type", q.type, "Mix: Q4_K_M, Q4_K_S, Q8_0, Q4_0, Q2_K, Q6_K, ... (see 'quanta types')")->required();
   quantize->add_option("--imatrix", q.importance, "Importance matrix (GGUF form): what an error in each column counts");
+  quantize->add_option("--search", q.search, "reference: the bytes of the reference implementation; thorough: less error, slower")
+      ->check(CLI::IsMember({"reference", "thorough"}));
   quantize->add_option("--threads", q.threads, "Threads; 0 is all of the machine. The result does not depend on it")
       ->check(CLI::Range(0, 1024)); // also refuses -1, which would be read as a very large number
   quantize->add_flag("--no-fallback", q.no_fallback, "Refuse rows that are no whole blocks of the wanted type");

@@ -55,6 +55,7 @@ struct slab_row {
 quanta::result<void> convert(job& j, const recipe::planned_tensor& plan, const gguf::tensor_info& source, gguf::file_writer& out) {
   const auto columns = static_cast<std::size_t>(source.columns());
   const quanta::dispatch::kernels* to = quanta::dispatch::find(plan.type);
+  const auto encode = !to ? nullptr : j.options.search == "thorough" ? to->quantize_thoroughly : to->quantize; // f32 is copied
   const std::size_t in_bytes = static_cast<std::size_t>(source.row_bytes());
   const std::size_t out_bytes = static_cast<std::size_t>(plan.bytes / source.rows());
   const std::size_t slab_rows = std::max<std::size_t>(1, std::min<std::size_t>(256, (std::size_t{8} << 20) / std::max(in_bytes, out_bytes)));
@@ -66,6 +67,13 @@ quanta::result<void> convert(job& j, const recipe::planned_tensor& plan, const g
       if (importance->size() != columns * (source.rows() / rows_an_expert))
         return quanta::error(quanta::errc::importance_mismatch, quanta::error::nowhere, source.name);
     }
+
+  // Token embeddings are looked up, not multiplied: no activation makes one of their errors count more than another.
+  std::vector<float> even;
+  if (j.options.search == "thorough" && !importance && source.name == "token_embd.weight") {
+    even.assign(columns * static_cast<std::size_t>(source.rows() / rows_an_expert), 1.f);
+    importance = &even;
+  }
 
   std::vector<std::byte> in(in_bytes * slab_rows), encoded(out_bytes * slab_rows);
   std::vector<slab_row> work(slab_rows);
@@ -99,7 +107,7 @@ quanta::result<void> convert(job& j, const recipe::planned_tensor& plan, const g
           std::memcpy(target, row.values.data(), out_bytes);
         } else {
           const std::size_t expert = static_cast<std::size_t>((first + r) / rows_an_expert);
-          to->quantize(row.values.data(), columns, target, importance ? importance->data() + expert * columns : nullptr);
+          encode(row.values.data(), columns, target, importance ? importance->data() + expert * columns : nullptr);
         }
         decode_row(plan.type, target, columns, row.decoded.data());
         for (std::size_t c = 0; c < columns; c += block)

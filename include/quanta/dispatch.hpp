@@ -22,6 +22,8 @@ struct kernels {
 
   /// Encodes one row of floats; importance is null or has one value a column.
   void (*quantize)(const float* values, std::size_t columns, void* row, const float* importance);
+  /// The same with search::thorough.
+  void (*quantize_thoroughly)(const float* values, std::size_t columns, void* row, const float* importance);
   /// Encodes one row of halves.
   void (*quantize_f16)(const void* values, std::size_t columns, void* row, const float* importance);
   /// Encodes one row of bfloats.

@@ -1,4 +1,4 @@
-// The core of quanta, all of it: formats, quantize, dequantize, dot, gemv, error_report, int8. Needs xsimd only.
+// The core of quanta, all of it: formats, quantize, dequantize, dot, gemv, pack and gemm, error_report, int8. Needs xsimd only.
 #pragma once
 
 #include "quanta/contract.hpp"
@@ -12,6 +12,7 @@
 #include "quanta/int8.hpp"
 #include "quanta/isa.hpp"
 #include "quanta/matrix.hpp"
+#include "quanta/packed/gemm.hpp"
 #include "quanta/quantize.hpp"
 #include "quanta/tensor_type.hpp"
 #include "quanta/version.hpp"

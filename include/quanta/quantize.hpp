@@ -1,26 +1,26 @@
-// Numbers to blocks: with search::reference the bytes of the reference implementation, on every level and compiler.
+// Numbers to blocks: with search::reference the bytes of the reference implementation, with search::thorough fewer errors;
+// the same bytes on every level and compiler.
 #pragma once
 
 #include "quanta/dequantize.hpp"
 #include "quanta/encode/affine_super_blocks.hpp"
+#include "quanta/encode/codebook_magnitudes.hpp"
+#include "quanta/encode/codebook_ternary.hpp"
 #include "quanta/encode/equation.hpp"
 #include "quanta/encode/fp4.hpp"
 #include "quanta/encode/level_search.hpp"
 #include "quanta/encode/runs.hpp"
 #include "quanta/encode/symmetric_super_blocks.hpp"
 #include "quanta/encode/ternary.hpp"
+#include "quanta/encode/thorough.hpp"
+#include "quanta/search.hpp"
 
 namespace quanta {
-
-/// How scales and codes are chosen.
-enum class search : std::uint8_t {
-  reference, ///< byte for byte what the reference implementation of the formats writes
-};
 
 struct quantize_options {
   /// What an error in each column counts: one value a column (an importance matrix' row), 0 to 2^56, or empty. NaN and
   /// negative ones count as 0, larger ones as 2^56.
-  /// Formats whose reference encoder ignores importance ignore it here.
+  /// Formats whose reference encoder ignores importance ignore it with search::reference.
   std::span<const float> importance = {};
   quanta::search search = quanta::search::reference;
 };
@@ -41,7 +41,7 @@ inline void encode_stretch(const float* x, std::size_t blocks, B* out, const flo
     encode::encode_by_equation<Isa>(x, blocks, out, importance);
   } else if constexpr (std::same_as<B, q8_k>) {
     encode::encode_activations<Isa>(x, blocks, out);
-  } else if constexpr (encode::ternary_format<B>) {
+  } else if constexpr (encode::absmax_ternary_format<B>) {
     encode::encode_ternary<Isa>(x, blocks, out);
   } else if constexpr (std::same_as<B, q1_0>) {
     encode::encode_signs<Isa>(x, blocks, out);
@@ -100,7 +100,7 @@ template <class Isa, plain_format T, class F>
 }
 
 template <class Isa, plain_format T, block_format B>
-void quantize_row(const T* x, std::size_t count, B* out, const float* importance) {
+void quantize_row(const T* x, std::size_t count, B* out, const float* importance, search how = search::reference) {
   static_assert(stretch % B::block_size == 0, "a stretch of a row is whole blocks");
   float mean_square = 0.f;
   if (row_dependent<B> && importance) {
@@ -115,11 +115,15 @@ void quantize_row(const T* x, std::size_t count, B* out, const float* importance
     if (importance)
       for (std::size_t i = 0; i < n; ++i)
         bounded[i] = bounded_importance(importance[first + i]);
-    encode_stretch<Isa>(v, n / B::block_size, out + first / B::block_size, importance ? bounded : nullptr, mean_square);
+    const float* weights = importance ? bounded : nullptr;
+    encode_stretch<Isa>(v, n / B::block_size, out + first / B::block_size, weights, mean_square);
+    if constexpr (encode::thorough_format<Isa, B>)
+      if (how == search::thorough)
+        encode::improve<Isa>(v, n / B::block_size, out + first / B::block_size, weights);
   });
 }
 template <class Isa, plain_format S, plain_format T>
-void quantize_row(const S* x, std::size_t count, T* out, const float*) {
+void quantize_row(const S* x, std::size_t count, T* out, const float*, search = search::reference) {
   dequantize_blocks<Isa>(x, count, out);
 }
 
@@ -138,7 +142,7 @@ void quantize(const Weights& weights, Row&& row, const quantize_options& options
   QUANTA_EXPECTS(std::ranges::size(weights) / block_size_of<B> == std::ranges::size(row));
   QUANTA_EXPECTS(options.importance.empty() || options.importance.size() == std::ranges::size(weights));
   detail::quantize_row<Isa>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row),
-                            options.importance.empty() ? nullptr : options.importance.data());
+                            options.importance.empty() ? nullptr : options.importance.data(), options.search);
 }
 
 } // namespace quanta

@@ -18,6 +18,9 @@ struct entries {
     quanta::detail::quantize_row<Isa>(values, columns, static_cast<B*>(out), importance);
   }
   static void quantize_f32(const float* v, std::size_t n, void* out, const float* w) { quantize(v, n, out, w); }
+  static void quantize_thoroughly(const float* v, std::size_t n, void* out, const float* w) {
+    quanta::detail::quantize_row<Isa>(v, n, static_cast<B*>(out), w, search::thorough);
+  }
   static void quantize_f16(const void* v, std::size_t n, void* out, const float* w) {
     quantize(static_cast<const f16*>(v), n, out, w);
   }
@@ -53,8 +56,9 @@ struct entries {
     else
       return tensor_type::f32;
   }
-  static constexpr kernels table{type_of<B>(), partner(), quantize_f32, quantize_f16, quantize_bf16,
-                                 dequantize,   dot,       dot_values,   gemv,         gemv_values};
+  static constexpr kernels table{type_of<B>(),  partner(),  quantize_f32, quantize_thoroughly, quantize_f16,
+                                 quantize_bf16, dequantize, dot,          dot_values,          gemv,
+                                 gemv_values};
 };
 
 template <class Isa>

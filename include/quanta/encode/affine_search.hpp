@@ -27,7 +27,7 @@ struct affine_fit {
 template <std::size_t N, int Top, affine_grid Grid, class V>
 [[gnu::noinline]] affine_fit<V> search_affine(const float* xt, const float* wt) {
   constexpr std::size_t L = simd::lanes<V>;
-  const V zero = simd::fill<V>(0.f), top = simd::fill<V>(static_cast<float>(Top));
+  const V zero = simd::fill<V>(0.f);
   alignas(64) float codes[N * L];
   const auto x = [&](std::size_t i) __attribute__((always_inline)) { return simd::load<V>(xt + i * L); };
   const auto w = [&](std::size_t i) __attribute__((always_inline)) { return simd::load<V>(wt + i * L); };
@@ -48,9 +48,9 @@ template <std::size_t N, int Top, affine_grid Grid, class V>
   low = simd::select(low > zero, zero, low);
   const auto flat = high <= low;
 
-  V t = top / (high - low), scale = simd::fill<V>(1.f) / t, minimum = low, base = low, best = zero;
+  V t = simd::fill<V>(static_cast<float>(Top)) / (high - low), scale = simd::fill<V>(1.f) / t, minimum = low, base = low, best = zero;
   for (std::size_t i = 0; i < N; ++i) {
-    const V code = nearest_level(simd::unfused(t * (x(i) - low)), zero, top);
+    const V code = nearest_level<0, Top>(simd::unfused(t * (x(i) - low)));
     best = best + penalty(i, (simd::unfused(scale * code) + low) - x(i));
   }
   for (int k = 0; k <= Grid.last; ++k) {
@@ -58,7 +58,7 @@ template <std::size_t N, int Top, affine_grid Grid, class V>
     const V try_t = range / (high - minimum);
     V sum_l = zero, sum_l2 = zero, sum_xl = zero;
     for (std::size_t i = 0; i < N; ++i) {
-      const V code = nearest_level(simd::unfused(try_t * (x(i) - minimum)), zero, top);
+      const V code = nearest_level<0, Top>(simd::unfused(try_t * (x(i) - minimum)));
       simd::store(codes + i * L, code);
       const V wl = simd::unfused(w(i) * code);
       sum_l = sum_l + wl;
@@ -69,8 +69,10 @@ template <std::size_t N, int Top, affine_grid Grid, class V>
     V try_scale = (simd::unfused(sum_w * sum_xl) - simd::unfused(sum_x * sum_l)) / determinant;
     V try_minimum = (simd::unfused(sum_l2 * sum_x) - simd::unfused(sum_l * sum_xl)) / determinant;
     const auto positive = try_minimum > zero; // the formats only subtract
-    try_minimum = simd::select(positive, zero, try_minimum);
-    try_scale = simd::select(positive, sum_xl / sum_l2, try_scale);
+    if (simd::any(positive)) { // rare, and a division is worth a branch
+      try_minimum = simd::select(positive, zero, try_minimum);
+      try_scale = simd::select(positive, sum_xl / sum_l2, try_scale);
+    }
     V error = zero;
     for (std::size_t i = 0; i < N; ++i) {
       const V code = simd::load<V>(codes + i * L);

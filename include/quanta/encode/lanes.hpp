@@ -2,6 +2,8 @@
 // the same IEEE operations in the same order, whatever the width; that is why all levels give equal bytes.
 #pragma once
 
+#include <algorithm>
+
 #include "quanta/simd/vocabulary.hpp"
 
 namespace quanta::encode {
@@ -30,7 +32,8 @@ template <std::size_t N, std::size_t L, class Isa>
       for (std::size_t i = 0; i < N; ++i)
         out[i * L + lane] = lane < count ? x[lane * stride + i] : 0.f;
   } else {
-    constexpr std::size_t W = register_lanes<Isa> < N ? (register_lanes<Isa> < L ? register_lanes<Isa> : L) : N;
+    // Eight at most: xsimd transposes 16 registers through memory, value by value.
+    constexpr std::size_t W = std::min({register_lanes<Isa>, std::size_t{8}, L, N});
     using R = simd::vec<float, W, Isa>;
     using batch = typename R::batch;
     for (std::size_t first = 0; first < L; first += W)
@@ -75,6 +78,11 @@ inline void sums_of_squares(const float* x, std::size_t count, float* sums) {
 template <class V>
 [[gnu::always_inline]] inline V nearest_level(const V& v, const V& low, const V& high) {
   return simd::max(low, simd::min(high, simd::round_even(v)));
+}
+/// clamp(rne(v), Low, High)
+template <int Low, int High, class V>
+[[gnu::always_inline]] inline V nearest_level(const V& v) {
+  return simd::at_least<Low>(simd::at_most<High>(simd::round_even(v)));
 }
 
 } // namespace quanta::encode

@@ -49,44 +49,58 @@ template <std::size_t N, int Half, class V, int Top = Half - 1>
   // Candidates a pass: three fill the pipes with two registers a lane type, two with four; one keeps the scalar readable.
   constexpr int together = L == 1 ? 1 : L == 64 ? 2 : 3;
   static_assert(18 % together == 0);
-  const V zero = simd::fill<V>(0.f), low = simd::fill<V>(static_cast<float>(-Half)),
-          high = simd::fill<V>(static_cast<float>(Top));
+  const V zero = simd::fill<V>(0.f);
+  alignas(64) float wx[N * L];
   const V extreme = signed_extreme<N, V>(xt);
   const auto empty = simd::abs(extreme) < simd::fill<V>(1e-15f);
   const auto inverse_scale = [&](int k) __attribute__((always_inline)) {
     return simd::fill<V>(-(static_cast<float>(Half) + 0.1f * static_cast<float>(k))) / extreme;
   };
-  const auto accumulate = [&](const V& t, std::size_t i, V& sum_xq, V& sum_q2) __attribute__((always_inline)) {
-    const V x = simd::load<V>(xt + i * L), w = simd::load<V>(wt + i * L);
-    const V q = nearest_level(simd::unfused(t * x), low, high);
-    sum_xq = sum_xq + simd::unfused(simd::unfused(w * x) * q);
-    sum_q2 = sum_q2 + simd::unfused(simd::unfused(w * q) * q);
+  // |t * x| <= Half + 0.1 k: only candidates with k >= -5 can step over the highest level, with k >= 5 over the lowest.
+  const auto accumulate = [&](auto above, auto below, const V& t, std::size_t i, V& sum_xq, V& sum_q2)
+                              __attribute__((always_inline)) {
+    V q = simd::round_even(simd::unfused(t * simd::load<V>(xt + i * L)));
+    if constexpr (above() || Top < Half - 1)
+      q = simd::at_most<Top>(q);
+    if constexpr (below())
+      q = simd::at_least<-Half>(q);
+    sum_xq = sum_xq + simd::unfused(simd::load<V>(wx + i * L) * q);
+    sum_q2 = sum_q2 + simd::unfused(simd::unfused(simd::load<V>(wt + i * L) * q) * q);
   };
+  constexpr std::true_type clamp;
+  constexpr std::false_type stays;
 
   V t = inverse_scale(0), sum_xq = zero, sum_q2 = zero;
-  for (std::size_t i = 0; i < N; ++i)
-    accumulate(t, i, sum_xq, sum_q2);
+  for (std::size_t i = 0; i < N; ++i) {
+    simd::store(wx + i * L, simd::unfused(simd::load<V>(wt + i * L) * simd::load<V>(xt + i * L)));
+    accumulate(clamp, stays, t, i, sum_xq, sum_q2);
+  }
   V scale = simd::select(sum_q2 > zero, sum_xq / sum_q2, zero), best = simd::unfused(scale * sum_xq);
 
-  for (int k = 0; k < 18; k += together) {
-    V try_t[together], a[together], b[together];
-    simd::unroll<together>([&](auto j) __attribute__((always_inline)) {
-      const int candidate = k + j();
-      try_t[j()] = inverse_scale(candidate < 9 ? candidate - 9 : candidate - 8);
-      a[j()] = b[j()] = zero;
-    });
-    for (std::size_t i = 0; i < N; ++i)
-      simd::unroll<together>(
-          [&](auto j) __attribute__((always_inline)) { accumulate(try_t[j()], i, a[j()], b[j()]); });
-    simd::unroll<together>([&](auto j) __attribute__((always_inline)) {
-      const V A = a[j()], B = b[j()];
-      const auto better = (B > zero) & (simd::unfused(A * A) > simd::unfused(best * B));
-      const V try_scale = A / B;
-      scale = simd::select(better, try_scale, scale);
-      t = simd::select(better, try_t[j()], t);
-      best = simd::select(better, simd::unfused(try_scale * A), best);
-    });
-  }
+  const auto compare = [&](auto above, auto below, int first, int last) __attribute__((always_inline)) {
+    for (int k = first; k < last; k += together) {
+      V try_t[together], a[together], b[together];
+      simd::unroll<together>([&](auto j) __attribute__((always_inline)) {
+        try_t[j()] = inverse_scale(k + j() < 0 ? k + j() : k + j() + 1);
+        a[j()] = b[j()] = zero;
+      });
+      for (std::size_t i = 0; i < N; ++i)
+        simd::unroll<together>(
+            [&](auto j) __attribute__((always_inline)) { accumulate(above, below, try_t[j()], i, a[j()], b[j()]); });
+      simd::unroll<together>([&](auto j) __attribute__((always_inline)) {
+        const V A = a[j()], B = b[j()];
+        const auto better = (B > zero) & (simd::unfused(A * A) > simd::unfused(best * B));
+        const V try_scale = A / B;
+        scale = simd::select(better, try_scale, scale);
+        t = simd::select(better, try_t[j()], t);
+        best = simd::select(better, simd::unfused(try_scale * A), best);
+      });
+    }
+  };
+  constexpr int contained = -9 + 4 / together * together; // whole passes of k = -9 .. -6
+  compare(stays, stays, -9, contained);
+  compare(clamp, stays, contained, 3);
+  compare(clamp, clamp, 3, 9);
   return {simd::select(empty, zero, scale), simd::select(empty, zero, t)};
 }
 
@@ -95,15 +109,14 @@ template <std::size_t N, int Half, class V, int Top = Half - 1>
 template <std::size_t N, int Half, class V>
 [[gnu::noinline]] V descend_symmetric(const float* xt, float* codes) {
   constexpr std::size_t L = simd::lanes<V>;
-  const V zero = simd::fill<V>(0.f), low = simd::fill<V>(static_cast<float>(-Half)),
-          high = simd::fill<V>(static_cast<float>(Half - 1));
+  const V zero = simd::fill<V>(0.f), low = simd::fill<V>(static_cast<float>(-Half));
   const V extreme = signed_extreme<N, V>(xt);
   const auto empty = simd::abs(extreme) < simd::fill<V>(1e-15f), occupied = simd::fill<V>(1e-15f) <= simd::abs(extreme);
   const V t = low / extreme;
   V sum_xq = zero, sum_q2 = zero;
   for (std::size_t i = 0; i < N; ++i) {
     const V x = simd::load<V>(xt + i * L), w = simd::unfused(x * x);
-    const V q = simd::select(empty, low, nearest_level(simd::unfused(t * x), low, high));
+    const V q = simd::select(empty, low, nearest_level<-Half, Half - 1>(simd::unfused(t * x)));
     simd::store(codes + i * L, q);
     sum_xq = sum_xq + simd::unfused(simd::unfused(w * x) * q);
     sum_q2 = sum_q2 + simd::unfused(simd::unfused(w * q) * q);
@@ -114,7 +127,7 @@ template <std::size_t N, int Half, class V>
       const V x = simd::load<V>(xt + i * L), q = simd::load<V>(codes + i * L);
       const V w = simd::unfused(x * x), wx = simd::unfused(w * x);
       const V a = sum_xq - simd::unfused(wx * q), b = sum_q2 - simd::unfused(simd::unfused(w * q) * q);
-      const V moved = nearest_level(simd::unfused(x * b) / a, low, high);
+      const V moved = nearest_level<-Half, Half - 1>(simd::unfused(x * b) / a);
       const auto candidate = occupied & (a > zero) & (moved != q);
       if (!simd::any(candidate)) // the rule, not the exception, after the first sweep
         continue;

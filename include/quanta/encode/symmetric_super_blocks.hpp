@@ -107,9 +107,9 @@ inline void search_scales(const symmetric_groups& found, std::size_t count, sear
     }
   const auto fit = search_symmetric<16, 32, V>(xt, wt);
   simd::store(d, fit.scale);
-  const V low = simd::fill<V>(-32.f), high = simd::fill<V>(31.f), zero = simd::fill<V>(0.f);
+  const V low = simd::fill<V>(-32.f), zero = simd::fill<V>(0.f);
   for (std::size_t j = 0; j < 16; ++j) {
-    const V level = nearest_level(simd::unfused(fit.t * simd::load<V>(xt + j * blocks_together)), low, high);
+    const V level = nearest_level<-32, 31>(simd::unfused(fit.t * simd::load<V>(xt + j * blocks_together)));
     float integer[blocks_together];
     simd::store(integer, simd::select(fit.t == zero, low, level));
     for (std::size_t b = 0; b < count; ++b)
@@ -121,7 +121,7 @@ inline void search_scales(const symmetric_groups& found, std::size_t count, sear
 
 /// Encodes `blocks` super-blocks; importance is null or has one value a weight.
 template <class Isa, class B>
-  requires(!B::affine)
+  requires(!B::affine && B::levels > 0)
 void encode_super_blocks(const float* x, std::size_t blocks, B* out, const float* importance) {
   constexpr std::size_t N = B::group_size, groups = 16;
   constexpr int half = B::levels / 2;

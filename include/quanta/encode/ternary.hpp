@@ -6,10 +6,10 @@
 namespace quanta::encode {
 
 template <class B>
-concept ternary_format = std::same_as<B, q2_0> || std::same_as<B, tq1_0> || std::same_as<B, tq2_0>;
+concept absmax_ternary_format = std::same_as<B, q2_0> || std::same_as<B, tq1_0> || std::same_as<B, tq2_0>;
 
 /// d = largest magnitude, levels -1, 0, 1 by rounding half away from zero.
-template <class Isa, ternary_format B>
+template <class Isa, absmax_ternary_format B>
 void encode_ternary(const float* x, std::size_t blocks, B* out) {
   using R = register_of<Isa>;
   using V = simd::vec<float, 32, Isa>;

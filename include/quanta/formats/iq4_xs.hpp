@@ -41,8 +41,12 @@ struct iq4_xs : detail::super_block_traits {
   constexpr float minimum(std::size_t) const { return 0.f; }
   constexpr int code(std::size_t i) const { return codes_by_nibble[detail::nibble_of_run(&qs[i / 32 * 16], i % 32)]; }
   template <class Isa, int Portion>
+  [[gnu::always_inline]] simd::code_bytes<Isa> indices() const {
+    return simd::unpack_nibbles<Isa>(&qs[16 * Portion]);
+  }
+  template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    return simd::look_up<Isa>(codes_by_nibble, simd::unpack_nibbles<Isa>(&qs[16 * Portion]));
+    return simd::look_up<Isa>(codes_by_nibble, indices<Isa, Portion>());
   }
   /// s in -32..31, q: the nibbles of 256 weights.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::int8_t* s, const std::uint8_t* q) {

@@ -26,8 +26,12 @@ struct mxfp4 : detail::nibble_block_traits {
   constexpr float scale(std::size_t) const { return detail::halved_e8m0(e); }
   constexpr int code(std::size_t i) const { return codes_by_nibble[detail::nibble_of_run(qs.data(), i)]; }
   template <class Isa>
+  [[gnu::always_inline]] simd::code_bytes<Isa> indices(std::size_t) const {
+    return simd::unpack_nibbles<Isa>(qs.data());
+  }
+  template <class Isa>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t) const {
-    return simd::look_up<Isa>(codes_by_nibble, simd::unpack_nibbles<Isa>(qs.data()));
+    return simd::look_up<Isa>(codes_by_nibble, indices<Isa>(0));
   }
   /// q: the nibbles of 32 weights.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) { detail::assemble_nibbles_of_run(qs.data(), q); }

@@ -28,8 +28,12 @@ struct nvfp4 : detail::nibble_block_traits {
     return codes_by_nibble[qs[i / 16 * 8 + i % 8] >> (i % 16 < 8 ? 0 : 4) & 15];
   }
   template <class Isa>
+  [[gnu::always_inline]] simd::code_bytes<Isa> indices(std::size_t run) const {
+    return simd::unpack_short_nibbles<Isa>(&qs[16 * run]);
+  }
+  template <class Isa>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t run) const {
-    return simd::look_up<Isa>(codes_by_nibble, simd::unpack_short_nibbles<Isa>(&qs[16 * run]));
+    return simd::look_up<Isa>(codes_by_nibble, indices<Isa>(run));
   }
   /// q: the nibbles of 64 weights.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {

@@ -13,7 +13,7 @@ namespace quanta {
 struct q2_0 : detail::nibble_block_traits {
   static constexpr bool half_first = true;
   static constexpr std::size_t block_size = 64, group_size = 64, runs = 2;
-  static constexpr int code_offset = 1;
+  static constexpr int code_offset = 1, levels = 4;
   static constexpr tensor_type type = tensor_type::q2_0;
   static constexpr std::string_view name = "q2_0";
 

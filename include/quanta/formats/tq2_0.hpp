@@ -14,7 +14,7 @@ namespace quanta {
 struct tq2_0 : detail::super_block_traits {
   static constexpr std::size_t group_size = 256;
   static constexpr bool affine = false;
-  static constexpr int code_offset = 1;
+  static constexpr int code_offset = 1, levels = 4;
   static constexpr tensor_type type = tensor_type::tq2_0;
   static constexpr std::string_view name = "tq2_0";
 

@@ -57,6 +57,18 @@ struct native<isa::portable> {
       e = round_even(e);
     return a;
   }
+  template <int Bound, std::size_t N>
+  [[gnu::always_inline]] static floats<N> at_most(floats<N> a) {
+    for (float& e : a.v)
+      e = e > static_cast<float>(Bound) ? static_cast<float>(Bound) : e;
+    return a;
+  }
+  template <int Bound, std::size_t N>
+  [[gnu::always_inline]] static floats<N> at_least(floats<N> a) {
+    for (float& e : a.v)
+      e = e > static_cast<float>(Bound) ? e : static_cast<float>(Bound);
+    return a;
+  }
   template <std::size_t N>
   [[gnu::always_inline]] static ints<N> truncate(const floats<N>& a) {
     ints<N> r;
@@ -120,6 +132,21 @@ struct native<isa::portable> {
       for (float e : rows[p].v)
         r.v[p] = e > r.v[p] ? e : r.v[p];
     }
+    return r;
+  }
+
+  template <int Bits, std::size_t N>
+  [[gnu::always_inline]] static floats<N> look_up_floats(const float* table, const ints<N>& indices) {
+    floats<N> r;
+    for (std::size_t i = 0; i < N; ++i)
+      r.v[i] = table[indices.v[i] & ((1 << Bits) - 1)];
+    return r;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static float lane_minimum(const floats<N>& a) {
+    float r = a.v[0];
+    for (float e : a.v)
+      r = e < r ? e : r;
     return r;
   }
 
@@ -200,6 +227,13 @@ struct native<isa::portable> {
       r.v[i] = p[i];
     return r;
   }
+  template <class V>
+  [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {
+    V r;
+    for (std::size_t i = 0; i < lanes<V>; ++i)
+      r.v[i] = p[i];
+    return r;
+  }
   template <class Byte, std::size_t N>
   [[gnu::always_inline]] static void store_bytes(Byte* p, const ints<N>& a) {
     for (std::size_t i = 0; i < N; ++i)
@@ -252,6 +286,41 @@ struct native<isa::portable> {
     for (std::size_t k = 0; k < 8; ++k)
       r.v[k] = a.v[2 * k] * b.v[2 * k] + a.v[2 * k + 1] * b.v[2 * k + 1];
     return r;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static vec<std::uint8_t, N, level> look_up_register(const std::array<std::uint8_t, 16>& table,
+                                                                             vec<std::uint8_t, N, level> indices) {
+    for (std::uint8_t& e : indices.v)
+      e = table[e];
+    return indices;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static vec<std::int16_t, N, level> load_words(const std::uint8_t* p) {
+    vec<std::int16_t, N, level> r;
+    for (std::size_t i = 0; i < N; ++i)
+      r.v[i] = p[i];
+    return r;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static ints<N> add_quads(ints<N> sums, const vec<std::uint8_t, 4 * N, level>& u,
+                                                  const vec<std::uint8_t, 4 * N, level>& s) {
+    for (std::size_t i = 0; i < 4 * N; ++i)
+      sums.v[i / 4] += u.v[i] * static_cast<std::int8_t>(s.v[i]);
+    return sums;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static ints<N> add_signed_quads(ints<N> sums, const vec<std::uint8_t, 4 * N, level>& c,
+                                                         const vec<std::uint8_t, 4 * N, level>& s) {
+    for (std::size_t i = 0; i < 4 * N; ++i)
+      sums.v[i / 4] += static_cast<std::int8_t>(c.v[i]) * static_cast<std::int8_t>(s.v[i]);
+    return sums;
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static ints<N> add_pairs(ints<N> sums, const vec<std::int16_t, 2 * N, level>& a,
+                                                  const vec<std::int16_t, 2 * N, level>& b) {
+    for (std::size_t i = 0; i < 2 * N; ++i)
+      sums.v[i / 2] += a.v[i] * b.v[i];
+    return sums;
   }
   [[gnu::always_inline]] static vec<std::int16_t, 16, level> widen_words(small_integers n) {
     vec<std::int16_t, 16, level> r;

@@ -60,6 +60,21 @@ template <std::size_t N, class Isa>
   return detail::split<V>([](const auto& x) __attribute__((always_inline)) { return native<Isa>::round_even(x); }, a);
 }
 
+/// The smaller of a and Bound > 0, and the larger of a and Bound <= 0, where a is an integer or infinite. (0 is the larger of
+/// 0 and -0. A negative NaN, which is what 0 * infinity gives, becomes 0 under both with Bounds > 0 and 0.)
+template <int Bound, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> at_most(const vec<float, N, Isa>& a) {
+  using V = vec<float, N, Isa>;
+  return detail::split<V>([](const auto& x) __attribute__((always_inline)) { return native<Isa>::template at_most<Bound>(x); },
+                          a);
+}
+template <int Bound, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> at_least(const vec<float, N, Isa>& a) {
+  using V = vec<float, N, Isa>;
+  return detail::split<V>(
+      [](const auto& x) __attribute__((always_inline)) { return native<Isa>::template at_least<Bound>(x); }, a);
+}
+
 /// Toward zero; -2^31 for what int32 cannot hold, NaN included.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::int32_t, N, Isa> truncate(const vec<float, N, Isa>& a) {
@@ -180,6 +195,23 @@ template <class V>
   }
 }
 
+/// Lane k is table[indices[k] mod 2^Bits] of 2^Bits floats; Bits is 2 or 3.
+template <int Bits, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> look_up_floats(const float* table, const vec<std::int32_t, N, Isa>& indices) {
+  using R = vec<float, N, Isa>;
+  return detail::split<R>([table](const auto& i) __attribute__((always_inline)) {
+    return native<Isa>::template look_up_floats<Bits>(table, i);
+  }, indices);
+}
+/// The smallest lane; no NaN among them.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline float lane_minimum(const vec<float, N, Isa>& a) {
+  if constexpr (form<vec<float, N, Isa>> == shape::pair)
+    return lane_minimum(min(a.low, a.high));
+  else
+    return native<Isa>::lane_minimum(a);
+}
+
 // --- bytes -----------------------------------------------------------------------------------------------------------
 
 /// Every kernel takes its codes in portions of 32: the 8 quads of one portion are the 8 lanes of the definition of `dot`.
@@ -264,6 +296,20 @@ template <std::size_t N, class Isa, class Byte>
     return r;
   } else {
     return native<Isa>::template load_bytes<V>(p);
+  }
+}
+
+/// N unsigned 16-bit words at p as int32.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> load_words(const std::uint16_t* p) {
+  using V = vec<std::int32_t, N, Isa>;
+  if constexpr (form<V> == shape::pair) {
+    V r;
+    r.low = load_words<N / 2, Isa>(p);
+    r.high = load_words<N / 2, Isa>(p + N / 2);
+    return r;
+  } else {
+    return native<Isa>::template load_words<V>(p);
   }
 }
 

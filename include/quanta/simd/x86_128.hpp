@@ -32,6 +32,22 @@ struct x86_128 {
   [[gnu::always_inline]] static floats4 round_even(const floats4& a) {
     return {_mm_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
   }
+  // Floats of one sign order as their bits do, and cores compare integers on twice as many ports as floats.
+  template <int Bound>
+  [[gnu::always_inline]] static floats4 at_most(const floats4& a) {
+    static_assert(Bound > 0); // negative floats are negative integers, and stay
+    const auto bound = _mm_castps_si128(_mm_set1_ps(Bound));
+    return {_mm_castsi128_ps(_mm_min_epi32(_mm_castps_si128(a.v), bound))};
+  }
+  template <int Bound>
+  [[gnu::always_inline]] static floats4 at_least(const floats4& a) {
+    static_assert(Bound <= 0);
+    const auto bits = _mm_castps_si128(a.v);
+    if constexpr (Bound == 0)
+      return {_mm_castsi128_ps(_mm_max_epi32(bits, _mm_setzero_si128()))};
+    else // unsigned: any positive float is below any negative one, and those grow with their magnitude
+      return {_mm_castsi128_ps(_mm_min_epu32(bits, _mm_castps_si128(_mm_set1_ps(Bound))))};
+  }
   [[gnu::always_inline]] static ints4 truncate(const floats4& a) { return {_mm_cvttps_epi32(a.v)}; }
   [[gnu::always_inline]] static floats4 to_float(const ints4& a) { return {_mm_cvtepi32_ps(a.v)}; }
   [[gnu::always_inline]] static floats4 copy_sign(float m, const floats4& a) {
@@ -92,6 +108,21 @@ struct x86_128 {
     const __m128 a = _mm_max_ps(_mm_unpacklo_ps(rows[0].v, rows[1].v), _mm_unpackhi_ps(rows[0].v, rows[1].v));
     const __m128 b = _mm_max_ps(_mm_unpacklo_ps(rows[2].v, rows[3].v), _mm_unpackhi_ps(rows[2].v, rows[3].v));
     return {_mm_max_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a))};
+  }
+
+  template <int Bits>
+  [[gnu::always_inline]] static floats4 look_up_floats(const float* table, const ints4& indices) {
+    constexpr int last = (1 << Bits) - 1;
+    return {_mm_setr_ps(table[_mm_extract_epi32(indices.v, 0) & last], table[_mm_extract_epi32(indices.v, 1) & last],
+                        table[_mm_extract_epi32(indices.v, 2) & last], table[_mm_extract_epi32(indices.v, 3) & last])};
+  }
+  [[gnu::always_inline]] static float lane_minimum(const floats4& a) {
+    const __m128 pairs = _mm_min_ps(a.v, _mm_movehl_ps(a.v, a.v));
+    return _mm_cvtss_f32(_mm_min_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)));
+  }
+  template <class V>
+  [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {
+    return {_mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))};
   }
 
   [[gnu::always_inline]] static __m128i load_register(const std::uint8_t* p) {
@@ -264,6 +295,22 @@ struct x86_128 {
                                             join({_mm_sign_epi8(c.low.v, s.low.v)}, {_mm_sign_epi8(c.high.v, s.high.v)}), scales);
   }
   [[gnu::always_inline]] static ints4 pair_dot(const words8& a, const words8& b) { return {_mm_madd_epi16(a.v, b.v)}; }
+  [[gnu::always_inline]] static bytes16 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes16& indices) {
+    return {_mm_shuffle_epi8(load_register(table.data()), indices.v)};
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static words8 load_words(const std::uint8_t* p) {
+    return {_mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))};
+  }
+  [[gnu::always_inline]] static ints4 add_quads(const ints4& sums, const bytes16& u, const bytes16& s) {
+    return {_mm_add_epi32(sums.v, quad_dot(u, s).v)};
+  }
+  [[gnu::always_inline]] static ints4 add_signed_quads(const ints4& sums, const bytes16& c, const bytes16& s) {
+    return add_quads(sums, {_mm_abs_epi8(c.v)}, {_mm_sign_epi8(s.v, c.v)});
+  }
+  [[gnu::always_inline]] static ints4 add_pairs(const ints4& sums, const words8& a, const words8& b) {
+    return {_mm_add_epi32(sums.v, _mm_madd_epi16(a.v, b.v))};
+  }
   [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> widen_words(small_integers n) {
     const __m128i bytes = to_register(n);
     vec<std::int16_t, 16, Isa> r;

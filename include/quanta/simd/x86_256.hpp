@@ -22,8 +22,8 @@ struct x86_256 : x86_128<Isa> {
   using typename base::floats4;
   using typename base::ints4;
 
-  using base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_maxima, base::to_float,
-      base::truncate, base::unfused, base::load_register;
+  using base::at_least, base::at_most, base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_maxima, base::to_float,
+      base::truncate, base::unfused, base::load_register, base::look_up_floats, base::lane_minimum;
 
   [[gnu::always_inline]] static floats8 unfused(floats8 a) {
     __m256 r = a.v;
@@ -36,6 +36,21 @@ struct x86_256 : x86_128<Isa> {
   }
   [[gnu::always_inline]] static floats8 round_even(const floats8& a) {
     return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
+  template <int Bound>
+  [[gnu::always_inline]] static floats8 at_most(const floats8& a) {
+    static_assert(Bound > 0); // negative floats are negative integers, and stay
+    const auto bound = _mm256_castps_si256(_mm256_set1_ps(Bound));
+    return {_mm256_castsi256_ps(_mm256_min_epi32(_mm256_castps_si256(a.v), bound))};
+  }
+  template <int Bound>
+  [[gnu::always_inline]] static floats8 at_least(const floats8& a) {
+    static_assert(Bound <= 0);
+    const auto bits = _mm256_castps_si256(a.v);
+    if constexpr (Bound == 0)
+      return {_mm256_castsi256_ps(_mm256_max_epi32(bits, _mm256_setzero_si256()))};
+    else // unsigned: any positive float is below any negative one, and those grow with their magnitude
+      return {_mm256_castsi256_ps(_mm256_min_epu32(bits, _mm256_castps_si256(_mm256_set1_ps(Bound))))};
   }
   [[gnu::always_inline]] static ints8 truncate(const floats8& a) { return {_mm256_cvttps_epi32(a.v)}; }
   [[gnu::always_inline]] static floats8 to_float(const ints8& a) { return {_mm256_cvtepi32_ps(a.v)}; }
@@ -106,6 +121,24 @@ struct x86_256 : x86_128<Isa> {
                                _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xEE)); // i, i+2 | i+4, i+6
     const __m256 r = _mm256_max_ps(_mm256_shuffle_ps(quads[0], quads[1], 0x88), _mm256_shuffle_ps(quads[0], quads[1], 0xDD));
     return {_mm256_permute_ps(r, 0xD8)}; // 0, 2, 1, 3 in each half to natural order
+  }
+
+  template <int Bits>
+  [[gnu::always_inline]] static floats8 look_up_floats(const float* table, const ints8& indices) {
+    if constexpr (Bits == 2)
+      return {_mm256_permutevar_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(table)), indices.v)};
+    else
+      return {_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), indices.v)};
+  }
+  [[gnu::always_inline]] static float lane_minimum(const floats8& a) {
+    return base::lane_minimum({_mm_min_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1))});
+  }
+  template <class V>
+  [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {
+    if constexpr (lanes<V> == 4)
+      return base::template load_words<V>(p);
+    else
+      return {_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
   }
 
   [[gnu::always_inline]] static __m256i load_wide(const std::uint8_t* p) {
@@ -274,6 +307,25 @@ struct x86_256 : x86_128<Isa> {
   }
   [[gnu::always_inline]] static ints8 pair_dot(const words16& a, const words16& b) {
     return {_mm256_madd_epi16(a.v, b.v)};
+  }
+  [[gnu::always_inline]] static bytes32 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes32& indices) {
+    return look_up(table, indices);
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static auto load_words(const std::uint8_t* p) {
+    if constexpr (N == 16)
+      return words16{_mm256_cvtepu8_epi16(load_register(p))};
+    else
+      return base::template load_words<N>(p);
+  }
+  [[gnu::always_inline]] static ints8 add_quads(const ints8& sums, const bytes32& u, const bytes32& s) {
+    return {_mm256_add_epi32(sums.v, quad_dot(u, s).v)};
+  }
+  [[gnu::always_inline]] static ints8 add_signed_quads(const ints8& sums, const bytes32& c, const bytes32& s) {
+    return add_quads(sums, {_mm256_abs_epi8(c.v)}, {_mm256_sign_epi8(s.v, c.v)});
+  }
+  [[gnu::always_inline]] static ints8 add_pairs(const ints8& sums, const words16& a, const words16& b) {
+    return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(a.v, b.v))};
   }
   [[gnu::always_inline]] static words16 widen_words(small_integers n) {
     return {_mm256_cvtepi8_epi16(base::to_register(n))};

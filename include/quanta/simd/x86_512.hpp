@@ -15,8 +15,8 @@ struct x86_512 : x86_256<Isa> {
   using typename base::bytes32, typename base::ints8;
   using floats16 = vec<float, 16, Isa, shape::single>;
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
-  using base::copy_sign, base::round_even, base::row_maxima, base::to_float, base::truncate, base::unfused,
-      base::store_floats, base::load_register, base::load_wide, base::pair_dot;
+  using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_maxima, base::to_float, base::truncate, base::unfused,
+      base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::lane_minimum;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
     __m512 r = a.v;
@@ -25,6 +25,21 @@ struct x86_512 : x86_256<Isa> {
   }
   [[gnu::always_inline]] static floats16 round_even(const floats16& a) {
     return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
+  template <int Bound>
+  [[gnu::always_inline]] static floats16 at_most(const floats16& a) {
+    static_assert(Bound > 0); // negative floats are negative integers, and stay
+    const auto bound = _mm512_castps_si512(_mm512_set1_ps(Bound));
+    return {_mm512_castsi512_ps(_mm512_min_epi32(_mm512_castps_si512(a.v), bound))};
+  }
+  template <int Bound>
+  [[gnu::always_inline]] static floats16 at_least(const floats16& a) {
+    static_assert(Bound <= 0);
+    const auto bits = _mm512_castps_si512(a.v);
+    if constexpr (Bound == 0)
+      return {_mm512_castsi512_ps(_mm512_max_epi32(bits, _mm512_setzero_si512()))};
+    else // unsigned: any positive float is below any negative one, and those grow with their magnitude
+      return {_mm512_castsi512_ps(_mm512_min_epu32(bits, _mm512_castps_si512(_mm512_set1_ps(Bound))))};
   }
   [[gnu::always_inline]] static ints16 truncate(const floats16& a) { return {_mm512_cvttps_epi32(a.v)}; }
   [[gnu::always_inline]] static floats16 to_float(const ints16& a) { return {_mm512_cvtepi32_ps(a.v)}; }
@@ -79,6 +94,24 @@ struct x86_512 : x86_256<Isa> {
     return {_mm512_max_ps(_mm512_shuffle_ps(b[0], b[1], 0x88), _mm512_shuffle_ps(b[0], b[1], 0xDD))};
   }
 
+  template <int Bits>
+  [[gnu::always_inline]] static floats16 look_up_floats(const float* table, const ints16& indices) {
+    if constexpr (Bits == 2)
+      return {_mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(table)), indices.v)};
+    else
+      return {_mm512_permutexvar_ps(indices.v, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)))};
+  }
+  [[gnu::always_inline]] static float lane_minimum(const floats16& a) {
+    return base::lane_minimum({_mm256_min_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1))});
+  }
+  template <class V>
+  [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {
+    if constexpr (lanes<V> < 16)
+      return base::template load_words<V>(p);
+    else
+      return {_mm512_cvtepu16_epi32(load_wide(reinterpret_cast<const std::uint8_t*>(p)))};
+  }
+
   template <std::uint8_t Value>
   [[gnu::always_inline]] static bytes32 expand_bits(std::uint32_t bits) {
     return {_mm256_maskz_mov_epi8(bits, _mm256_set1_epi8(static_cast<char>(Value)))};
@@ -122,12 +155,50 @@ struct x86_512 : x86_256<Isa> {
     return {_mm256_sub_epi32(_mm256_dpbusd_epi32(_mm256_setzero_si256(), a, b),
                              _mm256_dpbusd_epi32(_mm256_setzero_si256(), offset, b))};
   }
+  using bytes64 = vec<std::uint8_t, 64, Isa, shape::single>;
+  using words32 = vec<std::int16_t, 32, Isa, shape::single>;
+  [[gnu::always_inline]] static bytes64 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes64& indices) {
+    const __m512i i = indices.v;
+    return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_register(table.data())), i)};
+  }
+  template <std::size_t N>
+  [[gnu::always_inline]] static auto load_words(const std::uint8_t* p) {
+    if constexpr (N == 32)
+      return words32{_mm512_cvtepu8_epi16(load_wide(p))};
+    else
+      return base::template load_words<N>(p);
+  }
+  [[gnu::always_inline]] static ints16 add_quads(const ints16& sums, const bytes64& u, const bytes64& s) {
+    const __m512i a = sums.v, b = u.v, c = s.v;
+    return {_mm512_dpbusd_epi32(a, b, c)};
+  }
+  [[gnu::always_inline]] static ints16 add_pairs(const ints16& sums, const words32& a, const words32& b) {
+    const __m512i x = sums.v, y = a.v, z = b.v;
+    return {_mm512_dpwssd_epi32(x, y, z)};
+  }
   [[gnu::always_inline]] static ints16 widen(small_integers n) { return {_mm512_cvtepi8_epi32(base::to_register(n))}; }
-  template <int Portion, int Group, class Scales>
-  [[gnu::always_inline]] static ints8 add_scaled_quads(const ints8& sums, const bytes32& u, const bytes32& s,
-                                                       const Scales& scales) {
-    const __m256i a = sums.v, pairs = _mm256_maddubs_epi16(u.v, s.v), scale = base::template spread<Portion>(scales);
+  /// Scales are 16 words in a register; with 32 registers there is room for the permutations that spread them.
+  template <int Group>
+  [[gnu::always_inline]] static typename base::words16 prepare_scales(small_integers scales) {
+    return base::widen_words(scales);
+  }
+  /// sums + pairs, each pair multiplied by its group's scale.
+  template <int Portion, int Group>
+  [[gnu::always_inline]] static ints8 add_scaled_pairs(const ints8& sums, __m256i pairs, const typename base::words16& scales) {
+    constexpr int low = 32 * Portion / Group, high = (32 * Portion + 16) / Group;
+    const __m256i of_pair = _mm256_set_m128i(_mm_set1_epi16(high), _mm_set1_epi16(low));
+    const __m256i a = sums.v, scale = _mm256_permutexvar_epi16(of_pair, scales.v);
     return {_mm256_dpwssd_epi32(a, pairs, scale)};
+  }
+  template <int Portion, int Group>
+  [[gnu::always_inline]] static ints8 add_scaled_quads(const ints8& sums, const bytes32& u, const bytes32& s,
+                                                       const typename base::words16& scales) {
+    return add_scaled_pairs<Portion, Group>(sums, _mm256_maddubs_epi16(u.v, s.v), scales);
+  }
+  template <int Portion, int Group>
+  [[gnu::always_inline]] static ints8 add_scaled_signed_quads(const ints8& sums, const bytes32& c, const bytes32& s,
+                                                              const typename base::words16& scales) {
+    return add_scaled_pairs<Portion, Group>(sums, _mm256_maddubs_epi16(_mm256_abs_epi8(s.v), _mm256_sign_epi8(c.v, s.v)), scales);
   }
 };
 

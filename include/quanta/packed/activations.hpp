@@ -1,0 +1,129 @@
+// Activations for products with packed matrices: signed bytes with a float scale for 32 values, or for 256 where the weights
+// have integer scales, in tiles of a few tokens.
+//
+// A tile of T tokens holds, for each 32 (256) columns: the bytes, step after step, each step the four bytes of each token; for
+// each group of the weights and token, an int32: what sums start from so that the offset of the codes is taken off,
+// -offset * (sum of the group's bytes); affine formats: the sums themselves, as scale * sum in float (or int16, two neighbouring
+// groups side by side); a float a token: its scale.
+#pragma once
+
+#include "quanta/encode/runs.hpp"
+#include "quanta/packed/pack.hpp"
+
+namespace quanta {
+namespace detail {
+
+/// Tokens of the widest tile; the others that are compiled are 4, 2 and 1.
+inline constexpr std::size_t widest_tile = 6;
+/// Tokens of the next tile when `left` are left: 6 each, but 4 and 4 rather than 6 and 2.
+constexpr std::size_t next_tile(std::size_t left) {
+  if (left == 8 || (left >= 4 && left < 6))
+    return 4;
+  return left >= 6 ? 6 : left >= 2 ? 2 : left;
+}
+
+struct tile_place {
+  std::size_t first, size; ///< tokens
+};
+/// The tile that a token lies in.
+constexpr tile_place tile_of(std::size_t token, std::size_t tokens) {
+  // all but the last few tokens are in tiles of the widest size
+  const std::size_t whole = tokens >= 12 ? (tokens - 8) / widest_tile : 0;
+  if (token < whole * widest_tile)
+    return {token / widest_tile * widest_tile, widest_tile};
+  tile_place place{whole * widest_tile, next_tile(tokens - whole * widest_tile)};
+  while (token >= place.first + place.size)
+    place = {place.first + place.size, next_tile(tokens - place.first - place.size)};
+  return place;
+}
+
+template <class Isa, class B>
+struct activation_layout {
+  using weights = packed_layout<Isa, B>;
+  static constexpr std::size_t columns = super_format<B> ? super_block_size : run_size;
+  static constexpr std::size_t groups = B::group_size < columns ? columns / B::group_size : 1, group_size = columns / groups;
+  // bytes a token of each part of a tile's stretch of `columns`
+  static constexpr std::size_t start_bytes = 4 * groups;
+  static constexpr std::size_t sum_bytes = !B::affine ? 0 : super_format<B> ? 2 * groups : 4 * groups;
+  static constexpr std::size_t token_bytes = columns + start_bytes + sum_bytes + 4;
+};
+
+/// Quantizes `columns` values of a token and writes them into place t of a tile of T.
+template <class Isa, class B>
+[[gnu::always_inline]] inline void put_token(const float* x, float scale, std::uint8_t* place, std::size_t t, std::size_t T) {
+  using layout = activation_layout<Isa, B>;
+  constexpr std::size_t N = layout::columns;
+  using V = simd::vec<float, 32, Isa>;
+  alignas(64) std::int8_t codes[N];
+  const V inverse = simd::fill<V>(scale > 0.f ? 1.f / scale : 0.f), top = simd::fill<V>(127.f), bottom = simd::fill<V>(-127.f);
+  for (std::size_t i = 0; i < N; i += 32)
+    simd::store_bytes(codes + i, simd::truncate(simd::max(bottom, simd::min(top, simd::round_even(simd::unfused(
+                                     simd::load<V>(x + i) * inverse))))));
+  for (std::size_t k = 0; k < N / 4; ++k)
+    std::memcpy(place + 4 * (k * T + t), codes + 4 * k, 4);
+  std::uint8_t* p = place + N * T;
+  for (std::size_t g = 0; g < layout::groups; ++g) {
+    std::int32_t sum = 0;
+    for (std::size_t i = 0; i < layout::group_size; ++i)
+      sum += codes[g * layout::group_size + i];
+    put_field(p + 4 * (g * T + t), -layout::weights::offset * sum);
+    if constexpr (B::affine) {
+      std::uint8_t* sums = p + layout::start_bytes * T;
+      if constexpr (super_format<B>)
+        put_field(sums + 2 * (g / 2 * 2 * T + 2 * t + g % 2), static_cast<std::int16_t>(sum));
+      else
+        put_field(sums + 4 * (g * T + t), simd::native<isa::portable>::unfused(scale * static_cast<float>(sum)));
+    }
+  }
+  put_field(p + (layout::start_bytes + layout::sum_bytes) * T + 4 * t, scale);
+}
+
+} // namespace detail
+
+/// Activations as products with a matrix of format B, packed for a level, take them.
+template <weight_format B, class Isa = isa::native>
+struct packed_activations {
+  std::span<const std::byte> bytes;
+  std::size_t tokens = 0;
+  std::size_t columns = 0;
+};
+
+template <weight_format B, class Isa = isa::native>
+constexpr std::size_t activation_bytes(std::size_t tokens, std::size_t columns) {
+  using layout = detail::activation_layout<Isa, B>;
+  return tokens * (columns / layout::columns) * layout::token_bytes;
+}
+
+/// Quantizes `tokens` rows of floats, row after row, for products with packed matrices of format B. Expects:
+/// x.size() == tokens * columns, columns a multiple of the block size; storage.size() >= activation_bytes<B, Isa>(tokens, columns).
+template <weight_format B, class Isa = isa::native, class Parallel = serial>
+packed_activations<B, Isa> pack_activations(std::span<const float> x, std::size_t tokens, std::size_t columns,
+                                            std::span<std::byte> storage, Parallel&& parallel_for = {}) {
+  using layout = detail::activation_layout<Isa, B>;
+  constexpr std::size_t N = layout::columns;
+  const std::size_t bytes = activation_bytes<B, Isa>(tokens, columns), stretches = columns / N;
+  QUANTA_EXPECTS(columns % B::block_size == 0);
+  QUANTA_EXPECTS(x.size() == tokens * columns);
+  QUANTA_EXPECTS(storage.size() >= bytes);
+  parallel_for((tokens + detail::widest_tile - 1) / detail::widest_tile, [&](std::size_t begin, std::size_t end) {
+    using R = encode::register_of<Isa>;
+    constexpr std::size_t W = encode::register_lanes<Isa>;
+    const std::size_t last = end * detail::widest_tile < tokens ? end * detail::widest_tile : tokens;
+    for (std::size_t token = begin * detail::widest_tile; token < last; ++token) {
+      const auto place = detail::tile_of(token, tokens);
+      auto* tile = reinterpret_cast<std::uint8_t*>(storage.data()) + place.first * stretches * layout::token_bytes;
+      const float* row = x.data() + token * columns;
+      for (std::size_t s = 0; s < stretches; s += W) {
+        const std::size_t count = stretches - s < W ? stretches - s : W;
+        alignas(64) float scales[W];
+        simd::store(scales, R(encode::block_maxima<N, Isa>(row + s * N, count, encode::magnitude_of)) / simd::fill<R>(127.f));
+        for (std::size_t j = 0; j < count; ++j)
+          detail::put_token<Isa, B>(row + (s + j) * N, scales[j], tile + (s + j) * layout::token_bytes * place.size,
+                                    token - place.first, place.size);
+      }
+    }
+  });
+  return {storage.first(bytes), tokens, columns};
+}
+
+} // namespace quanta

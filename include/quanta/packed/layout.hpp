@@ -1,0 +1,100 @@
+// How a packed matrix lies in memory: panels of rows side by side, so that one 32-bit lane of a register is one row.
+//
+// A panel is panel_rows<Isa> rows (missing rows are zeros). It is a sequence of chunks, one a block's columns; a chunk holds, for
+// each 32 columns, the planes of the code bits, then the numbers that multiply them. In every plane the four bytes of a lane are
+// four neighbouring columns of its row (a step); steps are 4 columns:
+//   bytes    8 vectors: vector k is step k
+//   nibbles  4 vectors: vector p holds step 2p in the low nibbles, step 2p + 1 in the high ones
+//   crumbs   2 vectors: vector p holds steps 4p .. 4p + 3 from the low bits up
+//   bits     1 vector: bit k is step k
+// A code of 5 bits is a nibble and a bit, one of 6 a nibble and a crumb, and so on. Then, for each group, one number a row: the
+// scale as a half or float, and the offset; super-blocks: scales as bytes, minima as pairs of bytes of two neighbouring groups,
+// d and dmin as halves.
+#pragma once
+
+#include <bit>
+
+#include "quanta/formats.hpp"
+#include "quanta/runs.hpp"
+#include "quanta/simd/interleaved.hpp"
+
+namespace quanta::detail {
+
+/// Rows side by side: two registers of 32-bit lanes, which share each broadcast of activations.
+template <class Isa>
+inline constexpr std::size_t panel_rows = Isa::value == isa::level::avx512 ? 32 : Isa::value == isa::level::avx2 ? 16 : 8;
+
+/// Bits of a stored code: those of its level, or of the index into the table that it is looked up in.
+template <class B>
+constexpr int stored_bits() {
+  if constexpr (requires { B::codes_by_nibble; })
+    return 4;
+  else if constexpr (requires { B::levels; })
+    return std::bit_width(static_cast<unsigned>(B::levels - 1));
+  else
+    return 8;
+}
+
+/// What the packed form of a format is made of.
+template <class Isa, class B>
+struct packed_layout {
+  static constexpr std::size_t rows = panel_rows<Isa>, vector_bytes = 4 * rows;
+  static constexpr int bits = stored_bits<B>();
+  static constexpr bool looked_up = requires { B::codes_by_nibble; };
+  static constexpr bool super = super_format<B>;
+  static constexpr std::size_t columns = B::block_size; ///< of a chunk
+  static constexpr std::size_t group_size = B::group_size, groups = columns / group_size;
+
+  // the planes of 32 columns, in vectors
+  static constexpr bool has_bytes = bits > 7, has_nibbles = !has_bytes && bits >= 4, has_crumbs = !has_bytes && bits / 2 % 2 == 1,
+                        has_bits = !has_bytes && bits % 2 == 1;
+  static constexpr std::size_t crumbs_at = has_nibbles ? 4 : 0, bits_at = crumbs_at + (has_crumbs ? 2 : 0);
+  static constexpr std::size_t vectors = has_bytes ? 8 : bits_at + (has_bits ? 1 : 0);
+  static constexpr std::size_t run_bytes = vectors * vector_bytes;
+
+  /// Bytes above 127 are kept signed where the level's products want them so; what is taken from the codes after that.
+  static constexpr bool wide_codes = B::code_offset == 128 || !has_plain_codes<B>();
+  static constexpr bool signed_codes = wide_codes && !simd::has_wide_quads<Isa>;
+  static constexpr int offset = signed_codes ? B::code_offset - 128 : B::code_offset;
+
+  static constexpr bool group_scales = super && group_size < super_block_size;
+  static constexpr std::size_t factor_bytes = half_first<B> ? 2 : 4; ///< of a scale or offset that is no small integer
+  static constexpr std::size_t scale_bytes = super ? (group_scales ? groups : 0) : groups * factor_bytes;
+  static constexpr std::size_t minimum_bytes = !B::affine ? 0 : super ? groups : groups * factor_bytes;
+  static constexpr std::size_t d_bytes = !super ? 0 : B::affine ? 4 : 2;
+  // offsets in a chunk
+  static constexpr std::size_t scales_at = columns / run_size * run_bytes, minima_at = scales_at + scale_bytes * rows,
+                               d_at = minima_at + minimum_bytes * rows, chunk_bytes = d_at + d_bytes * rows;
+
+  static constexpr std::size_t panels(std::size_t row_count) { return (row_count + rows - 1) / rows; }
+  static constexpr std::size_t panel_bytes(std::size_t column_count) { return column_count / columns * chunk_bytes; }
+};
+
+/// The codes of step K of the 32 columns at p, as the layout's products want them.
+template <class Layout, class B, int K, class Isa>
+[[gnu::always_inline]] inline simd::vec<std::uint8_t, Layout::vector_bytes, Isa> codes_of_step(const std::uint8_t* p) {
+  using V = simd::vec<std::uint8_t, Layout::vector_bytes, Isa>;
+  constexpr std::size_t bytes = Layout::vector_bytes;
+  if constexpr (Layout::has_bytes) {
+    return simd::load<V>(p + K * bytes);
+  } else {
+    V codes;
+    if constexpr (Layout::has_nibbles)
+      codes = simd::move_bits<K % 2 * 4, 4, 0>(simd::load<V>(p + K / 2 * bytes));
+    else
+      codes = simd::fill<V>(0);
+    if constexpr (Layout::has_crumbs)
+      codes = codes |
+              simd::move_bits<2 * (K % 4), 2, Layout::has_nibbles ? 4 : 0>(simd::load<V>(p + (Layout::crumbs_at + K / 4) * bytes));
+    if constexpr (Layout::has_bits)
+      codes = codes | simd::move_bits<K, 1, Layout::bits - 1>(simd::load<V>(p + Layout::bits_at * bytes));
+    if constexpr (Layout::looked_up) {
+      codes = simd::look_up_bytes(B::codes_by_nibble, codes);
+      if constexpr (Layout::signed_codes)
+        codes = codes ^ simd::fill<V>(0x80);
+    }
+    return codes;
+  }
+}
+
+} // namespace quanta::detail

@@ -1,0 +1,116 @@
+// The words of the matrix kernels, on vectors of any width: one 32-bit lane is one row, so that no sum across lanes remains.
+#pragma once
+
+#include "quanta/simd/vocabulary.hpp"
+
+namespace quanta::simd {
+
+namespace detail {
+/// f(parts...) on each register (or array) of vectors whose shapes agree, joined to an R.
+template <class R, class F, class... V>
+[[gnu::always_inline]] inline R each_register(F f, const V&... operands) {
+  if constexpr (form<R> == shape::pair) {
+    R r;
+    r.low = each_register<typename vec_traits<R>::half>(f, operands.low...);
+    r.high = each_register<typename vec_traits<R>::half>(f, operands.high...);
+    return r;
+  } else {
+    return f(operands...);
+  }
+}
+} // namespace detail
+
+/// Whether the level multiplies unsigned by signed bytes into 32-bit sums without an int16 between: codes up to 255 are then
+/// taken as they are. Elsewhere bytes above 127 have to be signed.
+template <class Isa>
+inline constexpr bool has_wide_quads = Isa::value == isa::level::avx512;
+
+/// The same four bytes at p in every lane.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> broadcast_quad(const std::int8_t* p) {
+  std::int32_t word;
+  std::memcpy(&word, p, 4);
+  return std::bit_cast<vec<std::uint8_t, N, Isa>>(fill<vec<std::int32_t, N / 4, Isa>>(word));
+}
+
+/// Moves Count bits of each byte from bit From to bit To and clears the others.
+template <int From, int Count, int To, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> move_bits(const vec<std::uint8_t, N, Isa>& a) {
+  using V = vec<std::uint8_t, N, Isa>;
+  constexpr auto mask = static_cast<std::uint8_t>(((1 << Count) - 1) << To);
+  if constexpr (form<V> == shape::array) {
+    V r;
+    for (std::size_t i = 0; i < N; ++i)
+      r.v[i] = static_cast<std::uint8_t>((a.v[i] >> From << To) & mask);
+    return r;
+  } else { // by words of 16 bits: what crosses into a neighbour is masked away
+    using W = vec<std::uint16_t, N / 2, Isa>;
+    const W words = std::bit_cast<W>(a);
+    W moved;
+    if constexpr (From > To)
+      moved = shift_right<From - To>(words);
+    else if constexpr (From < To)
+      moved = shift_left<To - From>(words);
+    else
+      moved = words;
+    return std::bit_cast<V>(moved) & fill<V>(mask);
+  }
+}
+
+/// table[indices], all indices below 16.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> look_up_bytes(const std::array<std::uint8_t, 16>& table,
+                                                                      const vec<std::uint8_t, N, Isa>& indices) {
+  return detail::each_register<vec<std::uint8_t, N, Isa>>(
+      [&](const auto& i) __attribute__((always_inline)) { return native<Isa>::look_up_register(table, i); }, indices);
+}
+/// The same two words at p in every lane.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int16_t, N, Isa> broadcast_pair(const std::int16_t* p) {
+  std::int32_t word;
+  std::memcpy(&word, p, 4);
+  return std::bit_cast<vec<std::int16_t, N, Isa>>(fill<vec<std::int32_t, N / 2, Isa>>(word));
+}
+/// N unsigned bytes at p as 16-bit words.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int16_t, N, Isa> load_words(const std::uint8_t* p) {
+  using V = vec<std::int16_t, N, Isa>;
+  if constexpr (form<V> == shape::pair) {
+    V r;
+    r.low = load_words<N / 2, Isa>(p);
+    r.high = load_words<N / 2, Isa>(p + N / 2);
+    return r;
+  } else {
+    return native<Isa>::template load_words<N>(p);
+  }
+}
+
+/// sums[k] + the dot product of quad k of u and s; u <= 127 unless the level has wide quads.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> add_quads(const vec<std::int32_t, N, Isa>& sums,
+                                                                  const vec<std::uint8_t, 4 * N, Isa>& u,
+                                                                  const vec<std::uint8_t, 4 * N, Isa>& s) {
+  using R = vec<std::int32_t, N, Isa>;
+  return detail::each_register<R>([](const auto& a, const auto& b, const auto& c)
+                                      __attribute__((always_inline)) { return native<Isa>::add_quads(a, b, c); }, sums, u, s);
+}
+/// The same with c signed, -128 to 127, in place of u; s is not -128.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> add_signed_quads(const vec<std::int32_t, N, Isa>& sums,
+                                                                         const vec<std::uint8_t, 4 * N, Isa>& c,
+                                                                         const vec<std::uint8_t, 4 * N, Isa>& s) {
+  using R = vec<std::int32_t, N, Isa>;
+  return detail::each_register<R>([](const auto& a, const auto& b, const auto& d)
+                                      __attribute__((always_inline)) { return native<Isa>::add_signed_quads(a, b, d); }, sums, c, s);
+}
+/// sums[k] + a[2k] * b[2k] + a[2k+1] * b[2k+1].
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> add_pairs(const vec<std::int32_t, N, Isa>& sums,
+                                                                  const vec<std::int16_t, 2 * N, Isa>& a,
+                                                                  const vec<std::int16_t, 2 * N, Isa>& b) {
+  using R = vec<std::int32_t, N, Isa>;
+  return detail::each_register<R>([](const auto& x, const auto& y, const auto& z)
+                                      __attribute__((always_inline)) { return native<Isa>::add_pairs(x, y, z); }, sums, a, b);
+}
+
+} // namespace quanta::simd
