@@ -41,4 +41,4 @@ endif()
 configure_file(cmake/quanta.pc.in ${PROJECT_BINARY_DIR}/quanta.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/quanta.pc DESTINATION ${pkgconfig_directory})
 
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})

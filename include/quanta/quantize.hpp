@@ -18,7 +18,8 @@
 namespace quanta {
 
 struct quantize_options {
-  /// What an error in each column counts: finite, not negative, one value a column (an importance matrix' row), or empty.
+  /// What an error in each column counts: one value a column (an importance matrix' row), 0 to 2^56, or empty. NaN and
+  /// negative ones count as 0, larger ones as 2^56.
   /// Formats whose reference encoder ignores importance ignore it with search::reference.
   std::span<const float> importance = {};
   quanta::search search = quanta::search::reference;
@@ -58,18 +59,43 @@ inline void encode_stretch(const float* x, std::size_t blocks, B* out, const flo
   }
 }
 
-/// Calls f(first, count, floats) for each stretch of a row.
+/// Whether no value is NaN or infinite; count is a multiple of 16. A product with 0 is 0 or NaN, fused or not.
+template <class Isa>
+[[gnu::always_inline]] inline bool all_finite(const float* x, std::size_t count) {
+  using V = simd::vec<float, 16, Isa>;
+  const V zero = simd::fill<V>(0.f);
+  V sums[4] = {zero, zero, zero, zero};
+  std::size_t i = 0;
+  for (; i + 64 <= count; i += 64)
+    simd::unroll<4>([&](auto k) __attribute__((always_inline)) {
+      sums[k()] = sums[k()] + simd::load<V>(x + i + 16 * k()) * zero;
+    });
+  for (; i < count; i += 16)
+    sums[0] = sums[0] + simd::load<V>(x + i) * zero;
+  return !simd::any((sums[0] + sums[1]) + (sums[2] + sums[3]) != zero);
+}
+/// What the searches count on: values that are finite (others become 0), importance from 0 to 2^56, so that no sum over values
+/// whose scale fits a half overflows.
+[[gnu::always_inline]] inline float finite_or_zero(float x) { return x - x == 0.f ? x : 0.f; }
+[[gnu::always_inline]] inline float bounded_importance(float w) { return w > 0.f ? (w < 0x1p56f ? w : 0x1p56f) : 0.f; }
+
+/// Calls f(first, count, floats) for each stretch of a row; values that are not finite are seen as 0.
 template <class Isa, plain_format T, class F>
 [[gnu::always_inline]] inline void for_each_stretch(const T* x, std::size_t count, F&& f) {
-  [[maybe_unused]] alignas(64) float buffer[std::same_as<T, float> ? 1 : stretch];
+  alignas(64) float buffer[stretch];
   for (std::size_t first = 0; first < count; first += stretch) {
     const std::size_t n = count - first < stretch ? count - first : stretch;
-    if constexpr (std::same_as<T, float>) {
-      f(first, n, x + first);
-    } else {
+    const float* values = buffer;
+    if constexpr (std::same_as<T, float>)
+      values = x + first;
+    else
       dequantize_blocks<Isa>(x + first, n, buffer);
-      f(first, n, static_cast<const float*>(buffer));
+    if (!all_finite<Isa>(values, n)) {
+      for (std::size_t i = 0; i < n; ++i)
+        buffer[i] = finite_or_zero(values[i]);
+      values = buffer;
     }
+    f(first, n, values);
   }
 }
 
@@ -84,11 +110,15 @@ void quantize_row(const T* x, std::size_t count, B* out, const float* importance
     });
     mean_square /= static_cast<float>(count);
   }
+  alignas(64) float bounded[stretch];
   for_each_stretch<Isa>(x, count, [&](std::size_t first, std::size_t n, const float* v) {
-    encode_stretch<Isa>(v, n / B::block_size, out + first / B::block_size, importance ? importance + first : nullptr,
-                        mean_square);
+    if (importance)
+      for (std::size_t i = 0; i < n; ++i)
+        bounded[i] = bounded_importance(importance[first + i]);
+    const float* weights = importance ? bounded : nullptr;
+    encode_stretch<Isa>(v, n / B::block_size, out + first / B::block_size, weights, mean_square);
     if constexpr (How == search::thorough && encode::thorough_format<Isa, B>)
-      encode::improve<Isa>(v, n / B::block_size, out + first / B::block_size, importance ? importance + first : nullptr);
+      encode::improve<Isa>(v, n / B::block_size, out + first / B::block_size, weights);
   });
 }
 template <class Isa, search How = search::reference, plain_format S, plain_format T>
@@ -101,8 +131,8 @@ void quantize_row(const S* x, std::size_t count, T* out, const float*) {
 /// Encodes one row of numbers (float, f16 or bf16) into blocks, or converts it to f16, bf16 or float. One call is one row:
 /// formats that weigh errors by the mean square of the row (q4_0, q4_1, q5_0 with importance) see all of it.
 /// Reads 4 (or 2) bytes and writes sizeof(B) / block_size a value; no heap, at most 64 KiB of stack.
-/// Expects: weights.size() == row.size() * block size; importance empty or as long as weights. The values must be finite:
-/// others give some valid blocks, the same at every level for the closed forms only.
+/// Expects: weights.size() == row.size() * block size; importance empty or as long as weights. Into blocks, a NaN or an infinity
+/// is encoded as 0; a scale that exceeds the largest half becomes infinite, as in the reference (docs/hard_inputs.md).
 template <class Isa = isa::native, detail::number_range Weights, std::ranges::contiguous_range Row>
   requires row_format<detail::element_of<Row>>
 void quantize(const Weights& weights, Row&& row, const quantize_options& options) {

@@ -57,7 +57,7 @@ template <std::size_t N, class V>
   };
   V sum_qx, sum_q2;
   accumulate(simd::fill<V>(1.f) / ((zero - extreme) / lowest), sum_qx, sum_q2);
-  V scale = sum_qx / sum_q2, best = simd::unfused(scale * sum_qx);
+  V scale = simd::select(sum_q2 > zero, sum_qx / sum_q2, zero), best = simd::unfused(scale * sum_qx); // 0: no importance
   for (int k = -7; k <= 7; ++k) {
     accumulate((simd::fill<V>(static_cast<float>(k)) + lowest) / extreme, sum_qx, sum_q2);
     const auto better = (sum_q2 > zero) & (simd::unfused(sum_qx * sum_qx) > simd::unfused(best * sum_q2));
@@ -133,7 +133,7 @@ void encode_super_blocks(const float* x, std::size_t blocks, iq4_xs* out, const 
       alignas(64) std::uint8_t codes[detail::super_block_size];
       for (std::size_t g = 0; g < groups; ++g) {
         const float level = simd::native<isa::portable>::round_even(inverse * s[g]);
-        integers[g] = static_cast<std::int8_t>(level < -32.f ? -32.f : level > 31.f ? 31.f : level);
+        integers[g] = static_cast<std::int8_t>(level > -32.f ? (level < 31.f ? level : 31.f) : -32.f); // -32 for NaN, too
         const float product = d * static_cast<float>(integers[g]);
         nonlinear_codes<N, Isa>(x + b * detail::super_block_size + g * N, product != 0.f ? 1.f / product : 0.f, codes + g * N);
       }

@@ -78,7 +78,7 @@ template <std::size_t N, int Top, class V, bool InBytes = false>
     if (!simd::any(changed))
       break; // a lane that did not change in a sweep has the same state and would not change in the next either
   }
-  return simd::select(empty, zero, sum_xl / sum_l2);
+  return simd::select(empty | (sum_l2 <= zero), zero, sum_xl / sum_l2); // 0 where nothing has importance
 }
 
 } // namespace quanta::encode

@@ -2,6 +2,8 @@
 // with importance by the searches, one lane a block.
 #pragma once
 
+#include <limits>
+
 #include "quanta/encode/affine_search.hpp"
 #include "quanta/encode/codes.hpp"
 #include "quanta/encode/symmetric_search.hpp"
@@ -51,11 +53,10 @@ inline constexpr auto negative_of = [](const auto& v) __attribute__((always_inli
   return simd::fill<std::remove_cvref_t<decltype(v)>>(0.f) - v;
 };
 
-/// 1 / d, or 0 where d is 0.
+/// 1 / d, or 0 where d is 0 or so small that the quotient overflows: the half of such a scale is 0 anyway.
 template <class V>
 [[gnu::always_inline]] inline V inverse_or_zero(const V& d) {
-  const V zero = simd::fill<V>(0.f);
-  return simd::select(d != zero, simd::fill<V>(1.f) / d, zero);
+  return simd::select(simd::abs(d) > simd::fill<V>(0x1p-128f), simd::fill<V>(1.f) / d, simd::fill<V>(0.f));
 }
 
 /// linear_block, closed form: symmetric: the extreme value becomes level 0, d = extreme / -2^(Bits-1); affine: d spans
@@ -74,7 +75,8 @@ void encode_runs(const float* x, std::size_t blocks, linear_block<Bits, N, Kind>
       simd::store(negative_low, low);
       for (std::size_t j = 0; j < count; ++j) // found again, because 0 and -0 are equal but stored differently
         origin[j] = first_equal<N, Isa>(x + j * N, -negative_low[j], value_of);
-      simd::store(d, (high - simd::load<R>(origin)) / simd::fill<R>(static_cast<float>(B::levels - 1)));
+      const R range = simd::max(simd::fill<R>(0.f), high - simd::load<R>(origin)); // zeros of both signs differ by +0
+      simd::store(d, range / simd::fill<R>(static_cast<float>(B::levels - 1)));
     } else {
       alignas(64) float largest[W];
       simd::store(largest, block_maxima<N, Isa>(x, count, magnitude_of));
@@ -176,7 +178,8 @@ void encode_runs(const float* x, std::size_t blocks, B* out) {
   }
 }
 
-/// q8_k: the extreme value becomes -127, codes rounded to even; a block of zeros is zero bytes.
+/// q8_k: the extreme value becomes -127, codes rounded to even; a block of zeros, or of values whose inverse overflows, is zero
+/// bytes.
 template <class Isa>
 void encode_activations(const float* x, std::size_t blocks, q8_k* out) {
   using V = simd::vec<float, 32, Isa>;
@@ -188,7 +191,7 @@ void encode_activations(const float* x, std::size_t blocks, q8_k* out) {
     simd::store(lane, largest);
     for (float a : lane)
       magnitude = a > magnitude ? a : magnitude;
-    if (magnitude == 0.f) {
+    if (!(127.f / magnitude <= std::numeric_limits<float>::max())) { // zeros, and whatever is no larger than 2^-121
       out[b] = q8_k{};
       continue;
     }

@@ -70,7 +70,7 @@ template <int Half, int Top>
   const float t = static_cast<float>(-Half) / extreme;
   for (std::size_t j = 0; j < 16; ++j) {
     const float level = simd::native<isa::portable>::round_even(t * scales[j]);
-    const float bounded = level > static_cast<float>(Top) ? static_cast<float>(Top) : level;
+    const float bounded = level < static_cast<float>(Top) ? level : static_cast<float>(Top); // Top for the NaN of 0 * inf, too
     integers[j] = static_cast<std::int8_t>(bounded < static_cast<float>(-Half) ? static_cast<float>(-Half) : bounded);
   }
   return f16(1.f / t);
