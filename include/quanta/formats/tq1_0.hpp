@@ -16,7 +16,7 @@ namespace quanta {
 struct tq1_0 : detail::super_block_traits {
   static constexpr std::size_t group_size = 256;
   static constexpr bool affine = false;
-  static constexpr int code_offset = 1, levels = 4;
+  static constexpr int code_offset = 1, levels = 3;
   static constexpr tensor_type type = tensor_type::tq1_0;
   static constexpr std::string_view name = "tq1_0";
   static constexpr std::array<std::uint8_t, 5> powers{1, 3, 9, 27, 81};
