@@ -1,7 +1,7 @@
 cmake_minimum_required(VERSION 3.25)
 # Fails if an object of a level defines a weak symbol that does not name its level: the linker could take it for a function of
-# the same name from an object with other flags.
-execute_process(COMMAND ${NM} -C --defined-only ${OBJECT} OUTPUT_VARIABLE symbols RESULT_VARIABLE failed)
+# the same name from an object with other flags. Constant tables are the same in every object, whatever its flags.
+execute_process(COMMAND ${NM} -C --defined-only --format=sysv ${OBJECT} OUTPUT_VARIABLE symbols RESULT_VARIABLE failed)
 if(failed)
   message(FATAL_ERROR "nm failed on ${OBJECT}")
 endif()
@@ -12,10 +12,12 @@ string(REPLACE "\n" ";" lines "${symbols}")
 set(weak 0)
 set(offenders "")
 foreach(line IN LISTS lines)
-  if(line MATCHES "^[0-9a-f]+ [WVu] (.*)$")
+  # name | value | class | type | size | line | section
+  if(line MATCHES "^(.*[^ ]) *\\|[0-9a-f]+\\| +[WVu] +\\| *[A-Z_]+ *\\|[0-9a-f]+\\| *\\|(.*)$")
     math(EXPR weak "${weak} + 1")
     set(name "${CMAKE_MATCH_1}")
-    if(NOT name MATCHES "isa::${LEVEL}[^a-z0-9_]")
+    set(section "${CMAKE_MATCH_2}")
+    if(NOT name MATCHES "isa::${LEVEL}[^a-z0-9_]" AND NOT section MATCHES "^\\.rodata")
       string(APPEND offenders "  ${name}\n")
     endif()
   endif()
