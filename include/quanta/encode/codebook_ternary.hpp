@@ -1,5 +1,5 @@
 // The ternary codebook formats (IQ1) from numbers to blocks. A group's best three-level quantization is searched exactly:
-// sorted, its levels are two cuts, and with the shift there are few hundred ways; then its 8-vectors are moved into the book.
+// sorted, its levels are two cuts, and with the shifts there are 600 to 1,100 ways; then its vectors are moved to the book.
 #pragma once
 
 #include "quanta/encode/codebook_magnitudes.hpp"
@@ -35,7 +35,7 @@ using ternary_lanes = simd::vec<float, Isa::value == isa::level::portable ? 1 : 
 /// Where a group is cut and how it is shifted; a negative scale stands for the mirrored group.
 template <class V>
 struct ternary_cuts {
-  V scale, first, second, shift; ///< ranks below first: lowest level, from second on: highest; shift: its bit of part 0 last
+  V scale, first, second, shift; ///< ranks below first: lowest level, from second on: highest; shift: last part in bit 0
 };
 
 /// The candidates' common part: a later one wins only if A^2 / B is larger.
@@ -71,8 +71,8 @@ template <std::size_t N, class V>
       w = w + simd::load<V>(ws + r * L);
     }
   }
-  ternary_choice<V> choice{{wx, wx, wx, wx}, simd::fill<V>(-std::numeric_limits<float>::max())};
-  choice.cuts = {simd::fill<V>(0.f), simd::fill<V>(0.f), simd::fill<V>(0.f), simd::fill<V>(0.f)};
+  const V zero = simd::fill<V>(0.f);
+  ternary_choice<V> choice{{zero, zero, zero, zero}, simd::fill<V>(-std::numeric_limits<float>::max())};
   const auto weighted = [](const V& sum, float level) __attribute__((always_inline)) {
     return simd::unfused(sum * simd::fill<V>(level));
   };
@@ -98,8 +98,8 @@ template <std::size_t N, class V>
   return choice.cuts;
 }
 
-/// Two shifts a group: the reference adds the terms of every candidate in order of rank, and so the part from the second cut on
-/// is added anew for each. A term depends on the level and on the shift of its value's half: `halves` is 1 in the second half.
+/// Two shifts a group: the reference adds the terms of every candidate in order of rank, and so the part from the second cut
+/// on is added anew for each. A term depends on the level and on the shift of its value's half: `halves` is 1 in the second.
 template <std::size_t N, class V>
 [[gnu::noinline]] ternary_cuts<V> cut_with_two_shifts(const float* xs, const float* ws, const float* halves) {
   constexpr std::size_t L = simd::lanes<V>, variants = 4;
@@ -159,15 +159,17 @@ template <std::size_t N, class V>
   return choice.cuts;
 }
 
-/// rank[i]: the place of value i in ascending order, equals in order of index.
+/// order[r]: the index of the value of rank r in ascending order, equals in order of index.
 template <std::size_t N, class Isa>
-[[gnu::always_inline]] inline void rank_values(const float* x, std::uint8_t* rank) {
+[[gnu::always_inline]] inline void sort_values(const float* x, std::uint8_t* order) {
   using V = simd::vec<float, N, Isa>;
   const V all = simd::load<V>(x);
+  std::memset(order, 0, N); // values that are not numbers share ranks
   for (std::size_t i = 0; i < N; ++i) {
     const V one = simd::fill<V>(x[i]);
     const std::uint64_t before = (std::uint64_t{1} << i) - 1; // smaller, or as small and earlier
-    rank[i] = static_cast<std::uint8_t>(std::popcount((simd::bits(all < one) & ~before) | (~simd::bits(one < all) & before)));
+    const int rank = std::popcount((simd::bits(all < one) & ~before) | (~simd::bits(one < all) & before));
+    order[rank] = static_cast<std::uint8_t>(i);
   }
 }
 
@@ -176,13 +178,14 @@ template <class B>
 struct ternary_groups {
   static constexpr std::size_t values = blocks_together * detail::super_block_size, capacity = values / B::group_size;
   alignas(64) float weight[values];
-  std::uint8_t rank[values];
+  std::uint8_t order[values];
   float scale[capacity];
   std::uint8_t first[capacity], second[capacity], shift[capacity];
 };
 
 template <class Isa, class B>
-[[gnu::noinline]] void prepare_ternary(const float* x, std::size_t blocks, const float* importance, ternary_groups<B>& out) {
+[[gnu::noinline]] void prepare_ternary(const float* x, std::size_t blocks, const float* importance,
+                                       ternary_groups<B>& out) {
   using V = simd::vec<float, 16, Isa>;
   float variance[blocks_together] = {};
   sums_of_squares<detail::super_block_size, Isa>(x, blocks, variance);
@@ -195,7 +198,7 @@ template <class Isa, class B>
                                                                         : deviation);
   }
   for (std::size_t i = 0; i < blocks * detail::super_block_size; i += B::group_size)
-    rank_values<B::group_size, Isa>(x + i, out.rank + i);
+    sort_values<B::group_size, Isa>(x + i, out.order + i);
 }
 
 template <class Isa, class B>
@@ -203,14 +206,17 @@ template <class Isa, class B>
   using V = ternary_lanes<Isa>;
   constexpr std::size_t N = B::group_size, L = simd::lanes<V>;
   for (std::size_t g = 0; g < count; g += L) {
-    alignas(64) float xs[N * L] = {}, ws[N * L] = {}, halves[N * L] = {};
-    for (std::size_t lane = 0; lane < L && g + lane < count; ++lane)
-      for (std::size_t i = 0; i < N; ++i) {
-        const std::size_t from = (g + lane) * N + i, to = groups.rank[from] * L + lane;
-        xs[to] = x[from];
-        ws[to] = groups.weight[from];
-        halves[to] = i < N / 2 ? 0.f : 1.f;
+    // Written in order of the arrays: stores to places that ranks name, GCC 12 drops at -O3, and so finds zeros.
+    alignas(64) float xs[N * L], ws[N * L], halves[N * L];
+    for (std::size_t lane = 0; lane < L; ++lane) {
+      const std::size_t group = g + lane < count ? g + lane : g; // lanes without a group repeat one
+      for (std::size_t r = 0; r < N; ++r) {
+        const std::size_t i = groups.order[group * N + r];
+        xs[r * L + lane] = x[group * N + i];
+        ws[r * L + lane] = groups.weight[group * N + i];
+        halves[r * L + lane] = i < N / 2 ? 0.f : 1.f;
       }
+    }
     ternary_cuts<V> cuts;
     if constexpr (ternary_parameters<B>::shifts == 1)
       cuts = cut_with_one_shift<N, V>(xs, ws);
@@ -240,20 +246,20 @@ template <class Isa, class B>
   constexpr std::size_t N = B::group_size, vectors = N / 8, parts = ternary_parameters<B>::shifts;
   const auto& tables = tables_of<Isa, book>();
   const float* const w = groups.weight + g * N;
-  const std::uint8_t* const rank = groups.rank + g * N;
   const bool mirrored = groups.scale[g] < 0.f;
   const float scale = mirrored ? -groups.scale[g] : groups.scale[g];
+  std::uint32_t chosen[vectors] = {};
+  for (std::size_t r = 0; r < N; ++r) {
+    const unsigned i = groups.order[g * N + r], level = r < groups.first[g] ? 0u : r < groups.second[g] ? 1u : 2u;
+    std::uint32_t& code = chosen[i / 8]; // replaced, not joined: of values that are not numbers one comes more than once
+    code = (code & ~(3u << 2 * (i % 8))) | (mirrored ? 2u - level : level) << 2 * (i % 8);
+  }
   bool outside = false;
   for (std::size_t k = 0; k < vectors; ++k) {
     const unsigned bit = groups.shift[g] >> (parts - 1 - k * parts / vectors) & 1u;
     down[k] = static_cast<std::uint8_t>(mirrored ? 1u - bit : bit);
-    unsigned code = 0;
-    for (std::size_t i = 8 * k; i < 8 * k + 8; ++i) {
-      const unsigned level = rank[i] < groups.first[g] ? 0u : rank[i] < groups.second[g] ? 1u : 2u;
-      code |= (mirrored ? 2u - level : level) << 2 * (i % 8);
-    }
-    const neighbour_list list = tables.lists[number_of<book>(code)];
-    codes[k] = static_cast<std::uint16_t>(code);
+    const neighbour_list list = tables.lists[number_of<book>(chosen[k])];
+    codes[k] = static_cast<std::uint16_t>(chosen[k]);
     if (list.count == 0)
       continue;
     outside = true;
