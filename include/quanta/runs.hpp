@@ -107,6 +107,12 @@ struct pair_of {
   static constexpr std::size_t block_size = run_size, group_size = B::group_size;
   static constexpr bool affine = B::affine;
   static constexpr int code_offset = B::code_offset;
+  static constexpr int levels = [] { // has_plain_codes() decides by it
+    if constexpr (requires { B::levels; })
+      return B::levels;
+    else
+      return 128;
+  }();
   static constexpr std::string_view name = B::name;
 
   std::array<B, 2> halves;
