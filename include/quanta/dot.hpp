@@ -167,15 +167,16 @@ template <class Isa, class B>
 /// Adds one super-block to its set of accumulators.
 template <class Isa, class B>
 [[gnu::always_inline]] inline void dot_super_block(const B& w, const q8_k& y, floats8<Isa>& sums) {
-  using F = floats8<Isa>;
-  const float dy = y.d;
-  const F f = simd::fill<F>(unit_scale<Isa>(w) * dy);
-  sums = sums + simd::unfused(f * simd::to_float(integer_part<Isa>(w, y)));
+  const auto total = simd::to_float(integer_part<Isa>(w, y));
   if constexpr (B::affine) {
     const auto m = w.group_minima();
     const auto minima = B::group_size == 16 ? simd::widen_words<Isa>(m) : simd::widen_words_twice<Isa>(m);
-    const F g = simd::fill<F>(simd::widen_half<Isa>(w.dmin) * dy);
-    sums = sums - simd::unfused(g * simd::to_float(simd::pair_dot<Isa>(minima, load_sums<Isa>(y))));
+    const auto below = simd::to_float(simd::pair_dot<Isa>(minima, load_sums<Isa>(y)));
+    const auto [f, g] = simd::scaled_halves<Isa>(w.d, w.dmin, y.d);
+    sums = sums + simd::unfused(f * total);
+    sums = sums - simd::unfused(g * below);
+  } else {
+    sums = sums + simd::unfused(simd::fill<floats8<Isa>>(unit_scale<Isa>(w) * y.d) * total);
   }
 }
 

@@ -142,12 +142,17 @@ struct native<isa::portable> {
       r.v[i] = table[indices.v[i] & ((1 << Bits) - 1)];
     return r;
   }
-  template <std::size_t N>
-  [[gnu::always_inline]] static float lane_minimum(const floats<N>& a) {
-    float r = a.v[0];
-    for (float e : a.v)
-      r = e < r ? e : r;
-    return r;
+  /// op over lane k and lane k + N / 2, then over the halves of what that gave, down to one.
+  template <std::size_t N, class F>
+  [[gnu::always_inline]] static float fold(const floats<N>& a, F op) {
+    if constexpr (N == 1) {
+      return a.v[0];
+    } else {
+      floats<N / 2> low, high;
+      std::memcpy(low.v, a.v, sizeof low.v);
+      std::memcpy(high.v, a.v + N / 2, sizeof high.v);
+      return fold(op(low, high), op);
+    }
   }
 
   template <int From, int Count, int To>

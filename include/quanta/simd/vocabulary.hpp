@@ -155,24 +155,37 @@ template <class Isa>
 [[gnu::always_inline]] inline float widen_half(f16 h) {
   return native<Isa>::widen_half(h);
 }
+/// a * y and b * y in all lanes: two halves are converted and multiplied together.
+template <class Isa>
+[[gnu::always_inline]] inline std::array<vec<float, 8, Isa>, 2> scaled_halves(f16 a, f16 b, float y) {
+  using V = vec<float, 8, Isa>;
+  if constexpr (requires { native<Isa>::scaled_halves(a, b, y); })
+    return native<Isa>::scaled_halves(a, b, y);
+  else
+    return {fill<V>(widen_half<Isa>(a) * y), fill<V>(widen_half<Isa>(b) * y)};
+}
 template <class Isa>
 [[gnu::always_inline]] inline f16 narrow_to_half(float x) {
   return native<Isa>::narrow_to_half(x);
 }
 
-/// The sum in the one order that all levels share: lane k with k + N/2, then the halves again down to one.
+/// One value of all lanes: op over lane k and lane k + N/2, then over the halves of what that gave, down to one. The one order
+/// that all levels share.
+template <std::size_t N, class Isa, class F>
+[[gnu::always_inline]] inline float fold(const vec<float, N, Isa>& a, F op) {
+  if constexpr (form<vec<float, N, Isa>> == shape::pair)
+    return fold(op(a.low, a.high), op);
+  else
+    return native<Isa>::fold(a, op);
+}
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline float halving_sum(const vec<float, N, Isa>& a) {
-  if constexpr (form<vec<float, N, Isa>> == shape::pair) {
-    return halving_sum(a.low + a.high);
-  } else {
-    float t[N];
-    store(t, a);
-    for (std::size_t half = N / 2; half > 0; half /= 2)
-      for (std::size_t i = 0; i < half; ++i)
-        t[i] += t[i + half];
-    return t[0];
-  }
+  return fold(a, [](const auto& low, const auto& high) __attribute__((always_inline)) { return low + high; });
+}
+/// The smallest lane; no NaN among them.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline float lane_minimum(const vec<float, N, Isa>& a) {
+  return fold(a, [](const auto& low, const auto& high) __attribute__((always_inline)) { return min(low, high); });
 }
 
 /// Lane p of the result is the largest value of rows[p], for as many rows as lanes; no NaN among them.
@@ -203,15 +216,6 @@ template <int Bits, std::size_t N, class Isa>
     return native<Isa>::template look_up_floats<Bits>(table, i);
   }, indices);
 }
-/// The smallest lane; no NaN among them.
-template <std::size_t N, class Isa>
-[[gnu::always_inline]] inline float lane_minimum(const vec<float, N, Isa>& a) {
-  if constexpr (form<vec<float, N, Isa>> == shape::pair)
-    return lane_minimum(min(a.low, a.high));
-  else
-    return native<Isa>::lane_minimum(a);
-}
-
 // --- bytes -----------------------------------------------------------------------------------------------------------
 
 /// Every kernel takes its codes in portions of 32: the 8 quads of one portion are the 8 lanes of the definition of `dot`.

@@ -116,9 +116,10 @@ struct x86_128 {
     return {_mm_setr_ps(table[_mm_extract_epi32(indices.v, 0) & last], table[_mm_extract_epi32(indices.v, 1) & last],
                         table[_mm_extract_epi32(indices.v, 2) & last], table[_mm_extract_epi32(indices.v, 3) & last])};
   }
-  [[gnu::always_inline]] static float lane_minimum(const floats4& a) {
-    const __m128 pairs = _mm_min_ps(a.v, _mm_movehl_ps(a.v, a.v));
-    return _mm_cvtss_f32(_mm_min_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)));
+  template <class F>
+  [[gnu::always_inline]] static float fold(const floats4& a, F op) {
+    const floats4 pairs = op(a, floats4{_mm_movehl_ps(a.v, a.v)});
+    return _mm_cvtss_f32(op(pairs, floats4{_mm_shuffle_ps(pairs.v, pairs.v, 1)}).v);
   }
   template <class V>
   [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {

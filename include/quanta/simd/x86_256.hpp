@@ -23,7 +23,7 @@ struct x86_256 : x86_128<Isa> {
   using typename base::ints4;
 
   using base::at_least, base::at_most, base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_maxima, base::to_float,
-      base::truncate, base::unfused, base::load_register, base::look_up_floats, base::lane_minimum;
+      base::truncate, base::unfused, base::load_register, base::look_up_floats, base::fold;
 
   [[gnu::always_inline]] static floats8 unfused(floats8 a) {
     __m256 r = a.v;
@@ -106,6 +106,11 @@ struct x86_256 : x86_128<Isa> {
     return {_mm256_blend_ps(broadcast_lane<Lane>(low).v, broadcast_lane<Lane>(high).v, 0xF0)};
   }
   [[gnu::always_inline]] static float widen_half(f16 h) { return _cvtsh_ss(h.bits); }
+  [[gnu::always_inline]] static std::array<floats8, 2> scaled_halves(f16 a, f16 b, float y) {
+    const __m128i halves = _mm_cvtsi32_si128(static_cast<int>(a.bits | static_cast<std::uint32_t>(b.bits) << 16));
+    const __m128 products = _mm_mul_ps(_mm_cvtph_ps(halves), _mm_set1_ps(y));
+    return {floats8{_mm256_broadcastss_ps(products)}, floats8{_mm256_broadcastss_ps(_mm_movehdup_ps(products))}};
+  }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) {
     const __m128i h = _mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT);
     return x == x ? f16::from_bits(static_cast<std::uint16_t>(_mm_cvtsi128_si32(h))) : f16(x);
@@ -130,8 +135,9 @@ struct x86_256 : x86_128<Isa> {
     else
       return {_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), indices.v)};
   }
-  [[gnu::always_inline]] static float lane_minimum(const floats8& a) {
-    return base::lane_minimum({_mm_min_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1))});
+  template <class F>
+  [[gnu::always_inline]] static float fold(const floats8& a, F op) {
+    return base::fold(op(floats4{_mm256_castps256_ps128(a.v)}, floats4{_mm256_extractf128_ps(a.v, 1)}), op);
   }
   template <class V>
   [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {
@@ -247,13 +253,20 @@ struct x86_256 : x86_128<Isa> {
       const __m256i pairs =
           _mm256_sub_epi16(_mm256_maddubs_epi16(u.v, s.v), _mm256_maddubs_epi16(_mm256_set1_epi8(Offset), s.v));
       return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
-    } else { // u - 128 = (u & 127) - 128 * (u < 128): both products stay in range, whatever s is
+    } else { // |c| times s with the sign of c, unless s = -128, which has no opposite: three instructions less than without a case
       static_assert(Offset == 128);
-      const __m256i below = _mm256_andnot_si256(_mm256_srli_epi16(u.v, 7), _mm256_set1_epi8(1));
-      const __m256i pairs = _mm256_maddubs_epi16(_mm256_and_si256(u.v, _mm256_set1_epi8(127)), s.v);
-      return {_mm256_sub_epi32(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)),
-                               _mm256_madd_epi16(_mm256_maddubs_epi16(below, s.v), _mm256_set1_epi16(128)))};
+      const __m256i c = _mm256_xor_si256(u.v, _mm256_set1_epi8(-128));
+      if (_mm256_movemask_epi8(_mm256_cmpeq_epi8(s.v, _mm256_set1_epi8(-128))) != 0) [[unlikely]]
+        return signed_quad_dot_of_any(u, s);
+      return {_mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(c), _mm256_sign_epi8(s.v, c)), _mm256_set1_epi16(1))};
     }
+  }
+  /// u - 128 = (u & 127) - 128 * (u < 128): both products stay in range, whatever s is.
+  [[gnu::noinline, gnu::cold]] static ints8 signed_quad_dot_of_any(bytes32 u, bytes32 s) {
+    const __m256i below = _mm256_andnot_si256(_mm256_srli_epi16(u.v, 7), _mm256_set1_epi8(1));
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_and_si256(u.v, _mm256_set1_epi8(127)), s.v);
+    return {_mm256_sub_epi32(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)),
+                             _mm256_madd_epi16(_mm256_maddubs_epi16(below, s.v), _mm256_set1_epi16(128)))};
   }
   [[gnu::always_inline]] static ints<16> widen(small_integers n) {
     const __m128i bytes = base::to_register(n);

@@ -16,7 +16,7 @@ struct x86_512 : x86_256<Isa> {
   using floats16 = vec<float, 16, Isa, shape::single>;
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
   using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_maxima, base::to_float, base::truncate, base::unfused,
-      base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::lane_minimum;
+      base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::fold;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
     __m512 r = a.v;
@@ -101,8 +101,9 @@ struct x86_512 : x86_256<Isa> {
     else
       return {_mm512_permutexvar_ps(indices.v, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)))};
   }
-  [[gnu::always_inline]] static float lane_minimum(const floats16& a) {
-    return base::lane_minimum({_mm256_min_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1))});
+  template <class F>
+  [[gnu::always_inline]] static float fold(const floats16& a, F op) {
+    return base::fold(op(floats<8>{_mm512_castps512_ps256(a.v)}, floats<8>{_mm512_extractf32x8_ps(a.v, 1)}), op);
   }
   template <class V>
   [[gnu::always_inline]] static V load_words(const std::uint16_t* p) {
@@ -185,9 +186,14 @@ struct x86_512 : x86_256<Isa> {
   /// sums + pairs, each pair multiplied by its group's scale.
   template <int Portion, int Group>
   [[gnu::always_inline]] static ints8 add_scaled_pairs(const ints8& sums, __m256i pairs, const typename base::words16& scales) {
-    constexpr int low = 32 * Portion / Group, high = (32 * Portion + 16) / Group;
-    const __m256i of_pair = _mm256_set_m128i(_mm_set1_epi16(high), _mm_set1_epi16(low));
-    const __m256i a = sums.v, scale = _mm256_permutexvar_epi16(of_pair, scales.v);
+    // a constant of memory: GCC makes the other kind anew in the loop, from general registers
+    alignas(32) static constexpr auto of_pair = [] {
+      std::array<std::int16_t, 16> r{};
+      for (std::size_t i = 0; i < 16; ++i)
+        r[i] = static_cast<std::int16_t>((32 * Portion + 2 * i) / Group);
+      return r;
+    }();
+    const __m256i a = sums.v, scale = _mm256_permutexvar_epi16(*reinterpret_cast<const __m256i*>(of_pair.data()), scales.v);
     return {_mm256_dpwssd_epi32(a, pairs, scale)};
   }
   template <int Portion, int Group>
