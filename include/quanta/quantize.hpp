@@ -77,7 +77,16 @@ template <class Isa>
 /// What the searches count on: values that are finite (others become 0), importance from 0 to 2^56, so that no sum over values
 /// whose scale fits a half overflows.
 [[gnu::always_inline]] inline float finite_or_zero(float x) { return x - x == 0.f ? x : 0.f; }
-[[gnu::always_inline]] inline float bounded_importance(float w) { return w > 0.f ? (w < 0x1p56f ? w : 0x1p56f) : 0.f; }
+/// count is a multiple of 16.
+template <class Isa>
+[[gnu::always_inline]] inline void bound_importance(const float* w, std::size_t count, float* bounded) {
+  using V = simd::vec<float, 16, Isa>;
+  const V zero = simd::fill<V>(0.f), most = simd::fill<V>(0x1p56f);
+  for (std::size_t i = 0; i < count; i += 16) {
+    const V v = simd::load<V>(w + i);
+    simd::store(bounded + i, simd::select(v > zero, simd::min(v, most), zero)); // a NaN is not above 0
+  }
+}
 
 /// Calls f(first, count, floats) for each stretch of a row; values that are not finite are seen as 0.
 template <class Isa, plain_format T, class F>
@@ -113,8 +122,7 @@ void quantize_row(const T* x, std::size_t count, B* out, const float* importance
   alignas(64) float bounded[stretch];
   for_each_stretch<Isa>(x, count, [&](std::size_t first, std::size_t n, const float* v) {
     if (importance)
-      for (std::size_t i = 0; i < n; ++i)
-        bounded[i] = bounded_importance(importance[first + i]);
+      bound_importance<Isa>(importance + first, n, bounded);
     const float* weights = importance ? bounded : nullptr;
     encode_stretch<Isa>(v, n / B::block_size, out + first / B::block_size, weights, mean_square);
     if constexpr (How == search::thorough && encode::thorough_format<Isa, B>)

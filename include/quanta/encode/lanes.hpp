@@ -38,12 +38,12 @@ template <std::size_t N, std::size_t L, class Isa>
     using batch = typename R::batch;
     for (std::size_t first = 0; first < L; first += W)
       for (std::size_t column = 0; column < N; column += W) {
-        batch square[W];
-        for (std::size_t j = 0; j < W; ++j)
-          square[j] = first + j < count ? batch::load_unaligned(x + (first + j) * stride + column) : batch(0.f);
+        batch square[W]; // in registers: GCC keeps loops of this length, and then the square goes through memory
+        simd::unroll<W>([&](auto j) __attribute__((always_inline)) {
+          square[j()] = first + j() < count ? batch::load_unaligned(x + (first + j()) * stride + column) : batch(0.f);
+        });
         transpose(square, square + W); // xsimd's, by its arguments
-        for (std::size_t i = 0; i < W; ++i)
-          square[i].store_unaligned(out + (column + i) * L + first);
+        simd::unroll<W>([&](auto i) __attribute__((always_inline)) { square[i()].store_unaligned(out + (column + i()) * L + first); });
       }
   }
 }

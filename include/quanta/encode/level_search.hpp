@@ -128,7 +128,7 @@ void encode_super_blocks(const float* x, std::size_t blocks, iq4_xs* out, const 
     }, scales);
     for (std::size_t b = 0; b < count; ++b) {
       const float* s = scales + b * groups;
-      const float d = -first_extreme<groups>(s) / 32.f, inverse = d != 0.f ? 1.f / d : 0.f;
+      const float d = -first_extreme<groups, Isa>(s) / 32.f, inverse = d != 0.f ? 1.f / d : 0.f;
       std::int8_t integers[groups];
       alignas(64) std::uint8_t codes[detail::super_block_size];
       for (std::size_t g = 0; g < groups; ++g) {

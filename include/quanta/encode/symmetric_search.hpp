@@ -26,18 +26,14 @@ template <std::size_t N, class V>
   return extreme;
 }
 
-/// The first of N numbers that has the largest magnitude.
-template <std::size_t N>
+/// The first of N numbers that has the largest magnitude; 0 where none is above 0.
+template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline float first_extreme(const float* x) {
-  float extreme = 0.f, magnitude = 0.f;
-  for (std::size_t j = 0; j < N; ++j) {
-    const float a = x[j] < 0.f ? -x[j] : x[j];
-    if (a > magnitude) {
-      magnitude = a;
-      extreme = x[j];
-    }
-  }
-  return extreme;
+  using V = simd::vec<float, N, Isa>;
+  const V magnitude = simd::max(simd::fill<V>(0.f), simd::abs(simd::load<V>(x))); // in this order a NaN becomes 0
+  const float largest = simd::fold(
+      magnitude, [](const auto& low, const auto& high) __attribute__((always_inline)) { return simd::max(low, high); });
+  return largest > 0.f ? x[std::countr_zero(simd::bits(magnitude == simd::fill<V>(largest)))] : 0.f;
 }
 
 /// 19 inverse scales t = -(Half + 0.1 k) / extreme, k = 0, -9..-1, 1..9; the winner has the largest A^2 / B, A = sum w x q,

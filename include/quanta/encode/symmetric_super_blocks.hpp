@@ -65,30 +65,29 @@ inline void search_groups(q6_k, const float* x, std::size_t blocks, const float*
 }
 
 /// Integers -Half .. Top for 16 scales, the extreme one becoming -Half; returns d.
-template <int Half, int Top>
+template <int Half, int Top, class Isa>
 [[gnu::always_inline]] inline f16 round_scales(const float* scales, float extreme, std::int8_t* integers) {
+  using V = simd::vec<float, 16, Isa>;
   const float t = static_cast<float>(-Half) / extreme;
-  for (std::size_t j = 0; j < 16; ++j) {
-    const float level = simd::native<isa::portable>::round_even(t * scales[j]);
-    const float bounded = level < static_cast<float>(Top) ? level : static_cast<float>(Top); // Top for the NaN of 0 * inf, too
-    integers[j] = static_cast<std::int8_t>(bounded < static_cast<float>(-Half) ? static_cast<float>(-Half) : bounded);
-  }
-  return f16(1.f / t);
+  const V level = simd::round_even(simd::unfused(simd::fill<V>(t) * simd::load<V>(scales)));
+  const V bounded = simd::min(simd::fill<V>(static_cast<float>(Top)), level); // Top for the NaN of 0 * inf, too
+  simd::store_bytes(integers, simd::truncate(simd::max(bounded, simd::fill<V>(static_cast<float>(-Half)))));
+  return simd::narrow_to_half<Isa>(1.f / t);
 }
 
 /// q3_k: integers -32 .. 31; a super-block without scales has the lowest ones.
 template <class Isa>
 [[gnu::always_inline]] inline f16 choose_scales(q3_k, const float* scales, std::int8_t* integers) {
-  const float extreme = first_extreme<16>(scales);
+  const float extreme = first_extreme<16, Isa>(scales);
   if (extreme != 0.f)
-    return round_scales<32, 31>(scales, extreme, integers);
+    return round_scales<32, 31, Isa>(scales, extreme, integers);
   for (std::size_t j = 0; j < 16; ++j)
     integers[j] = -32;
   return f16(0.f);
 }
 template <class Isa>
 [[gnu::always_inline]] inline f16 choose_scales(q6_k, const float* scales, std::int8_t* integers) {
-  return round_scales<128, 127>(scales, first_extreme<16>(scales), integers);
+  return round_scales<128, 127, Isa>(scales, first_extreme<16, Isa>(scales), integers);
 }
 
 /// q3_k with importance: the scales of 8 super-blocks are searched side by side, each weighing the sum of its weights.
@@ -137,7 +136,7 @@ void encode_super_blocks(const float* x, std::size_t blocks, B* out, const float
     for (std::size_t b = 0; b < count; ++b) {
       const float* scales = found.scale + b * groups;
       if constexpr (std::same_as<B, q6_k>) { // nothing to scale: the reference writes zero bytes
-        const float extreme = first_extreme<16>(scales);
+        const float extreme = first_extreme<16, Isa>(scales);
         if ((extreme < 0.f ? -extreme : extreme) < 1e-15f) {
           out[b] = B{};
           continue;
@@ -146,7 +145,7 @@ void encode_super_blocks(const float* x, std::size_t blocks, B* out, const float
       std::int8_t chosen[16];
       const f16 half_d = scales_searched ? searched.d[b] : choose_scales<Isa>(B{}, scales, chosen);
       const std::int8_t* s = scales_searched ? searched.s[b] : chosen;
-      const float d = static_cast<float>(half_d);
+      const float d = simd::widen_half<Isa>(half_d);
       alignas(64) std::uint8_t codes[detail::super_block_size];
       for (std::size_t j = 0; j < groups; ++j) {
         const std::size_t g = b * groups + j;
