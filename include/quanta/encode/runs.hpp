@@ -85,6 +85,10 @@ void encode_runs(const float* x, std::size_t blocks, linear_block<Bits, N, Kind>
       simd::store(d, simd::load<R>(largest) / simd::fill<R>(static_cast<float>(-B::code_offset)));
     }
     simd::store(inverse, inverse_or_zero(simd::load<R>(d)));
+    f16 half_d[W], half_m[W]; // converted together
+    simd::store_floats(half_d, simd::load<R>(d));
+    if constexpr (B::affine)
+      simd::store_floats(half_m, simd::load<R>(origin));
     for (std::size_t j = 0; j < count; ++j, x += N) {
       constexpr std::size_t portion = portion_of<N>;
       using V = simd::vec<float, portion, Isa>;
@@ -97,9 +101,9 @@ void encode_runs(const float* x, std::size_t blocks, linear_block<Bits, N, Kind>
           v = v - simd::fill<V>(origin[j]);
         simd::store_bytes(codes + i, simd::min(simd::truncate(simd::unfused(v * scale) + half), top));
       }
-      out[j].d = simd::narrow_to_half<Isa>(d[j]);
+      out[j].d = half_d[j];
       if constexpr (B::affine)
-        out[j].m = simd::narrow_to_half<Isa>(origin[j]);
+        out[j].m = half_m[j];
       out[j].assemble(codes);
     }
     out += count;
@@ -155,23 +159,27 @@ void encode_runs(const float* x, std::size_t blocks, B* out) {
   constexpr std::size_t W = register_lanes<Isa>, N = B::block_size;
   for (; blocks > 0;) {
     const std::size_t count = blocks < W ? blocks : W;
-    alignas(64) float d[W], inverse[W];
+    alignas(64) float inverse[W];
+    [[maybe_unused]] alignas(64) float sum[W] = {};
     const R scale = block_maxima<N, Isa>(x, count, magnitude_of) / simd::fill<R>(127.f);
-    simd::store(d, scale);
+    f16 half_d[W]; // converted together
+    simd::store_floats(half_d, scale);
     simd::store(inverse, inverse_or_zero(scale));
     for (std::size_t j = 0; j < count; ++j, x += N) {
       using V = simd::vec<float, portion_of<N>, Isa>;
-      int sum = 0;
       for (std::size_t i = 0; i < N; i += portion_of<N>) {
         const V v = simd::unfused(simd::load<V>(x + i) * simd::fill<V>(inverse[j]));
-        simd::store_bytes(&out[j].qs[i], simd::round_away(v));
-        if constexpr (std::same_as<B, q8_1>)
-          for (std::size_t k = 0; k < 32; ++k)
-            sum += out[j].qs[i + k];
+        const auto codes = simd::round_away(v);
+        simd::store_bytes(&out[j].qs[i], codes);
+        if constexpr (std::same_as<B, q8_1>) // integers below 2^24: exact in any order
+          sum[j] = simd::halving_sum(simd::to_float(codes));
       }
-      out[j].d = simd::narrow_to_half<Isa>(d[j]);
-      if constexpr (std::same_as<B, q8_1>)
-        out[j].s = simd::narrow_to_half<Isa>(d[j] * static_cast<float>(sum));
+      out[j].d = half_d[j];
+    }
+    if constexpr (std::same_as<B, q8_1>) {
+      simd::store_floats(half_d, scale * simd::load<R>(sum));
+      for (std::size_t j = 0; j < count; ++j)
+        out[j].s = half_d[j];
     }
     out += count;
     blocks -= count;

@@ -13,6 +13,7 @@
 #include <array>
 
 #include "quanta/format.hpp"
+#include "quanta/formats/words.hpp"
 #include "quanta/simd/vocabulary.hpp"
 
 namespace quanta {
@@ -122,12 +123,8 @@ struct linear_block : detail::linear_scales<Kind> {
               crumb(l) | crumb(l + crumb_bytes) << 2 | crumb(l + 2 * crumb_bytes) << 4 | crumb(l + 3 * crumb_bytes) << 6);
       }
       if constexpr (bit_bytes > 0) {
-        for (std::size_t byte = 0; byte < bit_bytes; ++byte) {
-          unsigned word = 0;
-          for (std::size_t l = 0; l < 8; ++l)
-            word |= static_cast<unsigned>(q[8 * byte + l] >> bit_shift & 1) << l;
-          planes[bit_bytes * r + byte] = static_cast<std::uint8_t>(word);
-        }
+        for (std::size_t byte = 0; byte < bit_bytes; ++byte)
+          planes[bit_bytes * r + byte] = detail::gather_bits(detail::load_double_word(q + 8 * byte) >> bit_shift);
       }
     }
   }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "quanta/formats/nibble_block.hpp"
+#include "quanta/formats/words.hpp"
 
 namespace quanta {
 
@@ -30,12 +31,8 @@ struct q1_0 : detail::nibble_block_traits {
   }
   /// q: 1 where a weight is +d, else 0.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {
-    for (std::size_t k = 0; k < 16; ++k) {
-      unsigned byte = 0;
-      for (std::size_t l = 0; l < 8; ++l)
-        byte |= static_cast<unsigned>(q[8 * k + l]) << l;
-      qs[k] = static_cast<std::uint8_t>(byte);
-    }
+    for (std::size_t k = 0; k < 16; ++k)
+      qs[k] = detail::gather_bits(detail::load_double_word(q + 8 * k));
   }
 };
 static_assert(sizeof(q1_0) == row_bytes(tensor_type::q1_0, q1_0::block_size));

@@ -7,6 +7,7 @@
 
 #include "quanta/format.hpp"
 #include "quanta/formats/q8_k.hpp"
+#include "quanta/formats/words.hpp"
 #include "quanta/simd/vocabulary.hpp"
 
 namespace quanta {
@@ -24,14 +25,6 @@ struct super_block_traits {
   static constexpr float unit = 1.f; // a power of two that d is multiplied with
   using dot_partner = q8_k;
 };
-
-constexpr std::uint32_t load_word(const std::uint8_t* p) {
-  return static_cast<std::uint32_t>(p[0]) | static_cast<std::uint32_t>(p[1]) << 8 |
-         static_cast<std::uint32_t>(p[2]) << 16 | static_cast<std::uint32_t>(p[3]) << 24;
-}
-/// Two words of four bytes as eight.
-constexpr std::uint64_t join_words(std::uint32_t low, std::uint32_t high) { return low | static_cast<std::uint64_t>(high) << 32; }
-constexpr std::uint64_t load_double_word(const std::uint8_t* p) { return join_words(load_word(p), load_word(p + 4)); }
 
 /// 8 nibbles of a word as 8 bytes, the lowest first.
 [[gnu::always_inline]] constexpr std::uint64_t spread_nibbles(std::uint32_t word) {
