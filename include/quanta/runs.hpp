@@ -58,9 +58,11 @@ template <class Isa, class B, class F>
 [[gnu::always_inline]] inline simd::vec<float, 8, Isa> collect_runs(const B* row, std::size_t first_run, std::size_t count,
                                                                     F value) {
   float values[8] = {};
-  for (std::size_t i = 0; i < 8 && i < count; ++i)
-    values[i] = value(row[(first_run + i) / runs_of<B>], (first_run + i) % runs_of<B>);
-  return simd::load<simd::vec<float, 8, Isa>>(values);
+  simd::unroll<8>([&](auto i) __attribute__((always_inline)) { // in registers until they are joined
+    if (count >= 8 || i() < count)
+      values[i()] = value(row[(first_run + i()) / runs_of<B>], (first_run + i()) % runs_of<B>);
+  });
+  return simd::from_lanes<Isa>(values);
 }
 /// The halves at `offset` bytes in the blocks that 8 runs lie in; zero from `count` on.
 template <class Isa, class B>

@@ -18,9 +18,19 @@ struct iq1_block_traits : codebook_block_traits {
   static constexpr int code_offset = 16;
   static constexpr float unit = 0.125f;
 
-  [[gnu::always_inline]] static constexpr std::uint64_t shifted(std::size_t entry, bool down) {
-    const std::uint64_t word = grids::iq1s_words[entry], ones = 0x0101010101010101ull; // bytes 8 to 24: no carry
-    return down ? word - ones : word + ones;
+  /// What is added to the 8 bytes of an entry: 1 each, or -1 where the shift is down.
+  static constexpr std::array<std::uint64_t, 2> shifts{0x0101010101010101ull, 0xFFFFFFFFFFFFFFFFull};
+
+  [[gnu::always_inline]] static constexpr int shifted_code(std::size_t entry, bool down, std::size_t byte) {
+    return static_cast<int>(grids::iq1s_words[entry] >> 8 * byte & 0xFF) + (down ? -1 : 1);
+  }
+  /// 32 codes of four vectors.
+  template <class Isa>
+  [[gnu::always_inline]] static simd::code_bytes<Isa> shifted_codes(const std::array<std::size_t, 4>& entries,
+                                                                    const std::array<bool, 4>& down) {
+    const auto& book = grids::iq1s_words;
+    return simd::from_words<Isa>(book[entries[0]], book[entries[1]], book[entries[2]], book[entries[3]]) +
+           simd::from_words<Isa>(shifts[down[0]], shifts[down[1]], shifts[down[2]], shifts[down[3]]);
   }
 };
 

@@ -35,11 +35,12 @@ struct iq1_m : detail::iq1_block_traits {
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(collected_d()) * unit * static_cast<float>(group_scales()[g]);
   }
-  constexpr int code(std::size_t i) const { return static_cast<int>(word_of(i / 8) >> 8 * (i % 8) & 0xFF); }
+  constexpr int code(std::size_t i) const { return shifted_code(entry(i / 8), is_down(i / 8), i % 8); }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     constexpr std::size_t k = 4 * Portion;
-    return simd::from_words<Isa>(word_of(k), word_of(k + 1), word_of(k + 2), word_of(k + 3));
+    return shifted_codes<Isa>({entry(k), entry(k + 1), entry(k + 2), entry(k + 3)},
+                              {is_down(k), is_down(k + 1), is_down(k + 2), is_down(k + 3)});
   }
   /// Entries and shifts (not 0: down) of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 d, const std::uint8_t* s, const std::uint16_t* entries,
@@ -59,10 +60,9 @@ struct iq1_m : detail::iq1_block_traits {
   }
 
 private:
-  [[gnu::always_inline]] constexpr std::uint64_t word_of(std::size_t k) const {
-    const unsigned h = static_cast<unsigned>(qh[k / 2]) >> 4 * (k % 2);
-    return shifted(qs[k] | (h & 7u) << 8, (h & 8u) != 0);
-  }
+  [[gnu::always_inline]] constexpr unsigned nibble(std::size_t k) const { return static_cast<unsigned>(qh[k / 2]) >> 4 * (k % 2); }
+  [[gnu::always_inline]] constexpr std::size_t entry(std::size_t k) const { return qs[k] | (nibble(k) & 7u) << 8; }
+  [[gnu::always_inline]] constexpr bool is_down(std::size_t k) const { return (nibble(k) & 8u) != 0; }
 };
 static_assert(sizeof(iq1_m) == row_bytes(tensor_type::iq1_m, iq1_m::block_size));
 

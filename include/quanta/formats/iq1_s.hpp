@@ -25,19 +25,17 @@ struct iq1_s : detail::iq1_block_traits {
   std::array<packed<std::uint16_t>, 8> qh;
 
   [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
-    std::uint64_t s = 0;
-    for (std::size_t g = 0; g < 8; ++g)
-      s |= static_cast<std::uint64_t>(qh[g].get() >> 12 & 7) << 8 * g;
-    return {detail::odd_multiples(s)};
+    return {detail::odd_multiples(detail::join_bytes([&](std::size_t g) { return qh[g].get() >> 12 & 7; }))};
   }
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
   }
-  constexpr int code(std::size_t i) const { return static_cast<int>(word_of(i / 8) >> 8 * (i % 8) & 0xFF); }
+  constexpr int code(std::size_t i) const { return shifted_code(entry(i / 8), is_down(i / 8), i % 8); }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     constexpr std::size_t k = 4 * Portion;
-    return simd::from_words<Isa>(word_of(k), word_of(k + 1), word_of(k + 2), word_of(k + 3));
+    return shifted_codes<Isa>({entry(k), entry(k + 1), entry(k + 2), entry(k + 3)},
+                              {is_down(k), is_down(k + 1), is_down(k + 2), is_down(k + 3)});
   }
   /// Entries and shifts (not 0: down) of 32 vectors, the four of a group shifted alike; s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
@@ -54,10 +52,10 @@ struct iq1_s : detail::iq1_block_traits {
   }
 
 private:
-  [[gnu::always_inline]] constexpr std::uint64_t word_of(std::size_t k) const {
-    const unsigned h = qh[k / 4].get();
-    return shifted(qs[k] | (h >> 3 * (k % 4) & 7u) << 8, (h & 0x8000u) != 0);
+  [[gnu::always_inline]] constexpr std::size_t entry(std::size_t k) const {
+    return qs[k] | (qh[k / 4].get() >> 3 * (k % 4) & 7u) << 8;
   }
+  [[gnu::always_inline]] constexpr bool is_down(std::size_t k) const { return (qh[k / 4].get() & 0x8000u) != 0; }
 };
 static_assert(sizeof(iq1_s) == row_bytes(tensor_type::iq1_s, iq1_s::block_size));
 

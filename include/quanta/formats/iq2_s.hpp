@@ -42,7 +42,7 @@ struct iq2_s : detail::codebook_block_traits {
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     constexpr std::size_t k = 4 * Portion;
     return detail::signed_codes<Isa>({words_of(k), words_of(k + 1), words_of(k + 2), words_of(k + 3)},
-                                     detail::load_word(&signs[k]));
+                                     detail::minus_signs<Isa>(detail::load_word(&signs[k])));
   }
   /// Entries and sign bytes of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,

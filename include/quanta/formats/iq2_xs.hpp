@@ -44,7 +44,7 @@ struct iq2_xs : detail::codebook_block_traits {
     const std::uint64_t four = detail::load_double_word(&vectors[8 * Portion]);
     const auto& book = grids::iq2xs_words;
     return detail::signed_codes<Isa>({book[four & 511], book[four >> 16 & 511], book[four >> 32 & 511], book[four >> 48 & 511]},
-                                     signs_of(four));
+                                     detail::minus_signs<Isa>(four, 9, 16));
   }
   /// Entries and sign bytes of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,

@@ -29,10 +29,7 @@ struct iq2_xxs : detail::codebook_block_traits {
   std::array<std::uint8_t, 64> groups;
 
   [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
-    std::uint64_t s = 0;
-    for (std::size_t g = 0; g < 8; ++g)
-      s |= static_cast<std::uint64_t>(groups[8 * g + 7] >> 4) << 8 * g;
-    return {detail::odd_multiples(s)};
+    return {detail::odd_multiples(detail::join_bytes([&](std::size_t g) { return groups[8 * g + 7] >> 4; }))};
   }
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
@@ -47,7 +44,7 @@ struct iq2_xxs : detail::codebook_block_traits {
     const std::uint8_t* p = &groups[8 * Portion];
     const auto& book = grids::iq2xxs_words;
     return detail::signed_codes<Isa>({book[p[0]], book[p[1]], book[p[2]], book[p[3]]},
-                                     detail::even_signs(detail::load_word(p + 4) & 0x0FFFFFFFu));
+                                     detail::minus_signs<Isa>(detail::load_word(p + 4), 0, 7));
   }
   /// Entries and sign bytes of 32 vectors, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,

@@ -39,7 +39,7 @@ struct iq3_s : detail::codebook_block_traits {
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
-                                     detail::load_word(&signs[4 * Portion]));
+                                     detail::minus_signs<Isa>(detail::load_word(&signs[4 * Portion])));
   }
   /// Entries of 64 vectors, sign bytes of 32 times 8 weights, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,

@@ -32,10 +32,7 @@ struct iq3_xxs : detail::codebook_block_traits {
   std::array<std::uint8_t, 32> words;
 
   [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
-    std::uint64_t s = 0;
-    for (std::size_t g = 0; g < 8; ++g)
-      s |= static_cast<std::uint64_t>(words[4 * g + 3] >> 4) << 8 * g;
-    return {detail::odd_multiples(s)};
+    return {detail::odd_multiples(detail::join_bytes([&](std::size_t g) { return words[4 * g + 3] >> 4; }))};
   }
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
@@ -46,7 +43,7 @@ struct iq3_xxs : detail::codebook_block_traits {
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
-                                     signs_of(Portion));
+                                     detail::minus_signs<Isa>(detail::load_word(&words[4 * Portion]), 0, 7));
   }
   /// Entries of 64 vectors, sign bytes of 32 times 8 weights, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,

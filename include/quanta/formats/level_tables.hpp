@@ -28,14 +28,17 @@ constexpr std::array<std::uint8_t, 16> codes_of_levels(const std::array<std::int
   return std::bit_cast<float>(e < 2 ? 0x00200000u << e : static_cast<std::uint32_t>(e - 1) << 23);
 }
 
-/// UE4M3, halved because the levels are doubled: 4 bits of exponent, 3 of fraction. Bit 7 is ignored; 0x7F, NaN to OCP, is 0.
-[[gnu::always_inline]] constexpr float halved_ue4m3(std::uint8_t x) {
-  const std::uint32_t exponent = x >> 3 & 15u, fraction = x & 7u;
-  if (x == 0x7F)
-    return 0.f;
-  if (exponent == 0)
-    return static_cast<float>(fraction) * 0x1p-10f;
-  return std::bit_cast<float>((exponent + 119) << 23 | fraction << 20);
-}
+/// UE4M3, halved because the levels are doubled: 4 bits of exponent, 3 of fraction. Bit 7 is ignored, but for 0x7F, NaN to OCP,
+/// which is 0 while 0xFF is a number.
+inline constexpr auto halved_ue4m3_values = [] {
+  std::array<float, 256> values{};
+  for (std::uint32_t x = 0; x < 256; ++x) {
+    const std::uint32_t exponent = x >> 3 & 15u, fraction = x & 7u;
+    if (x != 0x7F)
+      values[x] = exponent == 0 ? static_cast<float>(fraction) * 0x1p-10f : std::bit_cast<float>((exponent + 119) << 23 | fraction << 20);
+  }
+  return values;
+}();
+[[gnu::always_inline]] constexpr float halved_ue4m3(std::uint8_t x) { return halved_ue4m3_values[x]; }
 
 } // namespace quanta::detail

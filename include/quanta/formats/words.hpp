@@ -1,7 +1,9 @@
 // Bytes of a block as words, wherever they lie and whatever the byte order of the machine.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace quanta::detail {
 
@@ -12,6 +14,14 @@ constexpr std::uint32_t load_word(const std::uint8_t* p) {
 /// Two words of four bytes as eight.
 constexpr std::uint64_t join_words(std::uint32_t low, std::uint32_t high) { return low | static_cast<std::uint64_t>(high) << 32; }
 constexpr std::uint64_t load_double_word(const std::uint8_t* p) { return join_words(load_word(p), load_word(p + 4)); }
+
+/// byte_at(0) to byte_at(7), each below 256, the first one lowest: without a loop, which compilers keep.
+template <class F>
+[[gnu::always_inline]] constexpr std::uint64_t join_bytes(F byte_at) {
+  return [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
+    return ((static_cast<std::uint64_t>(byte_at(k)) << 8 * k) | ...);
+  }(std::make_index_sequence<8>{});
+}
 
 /// The lowest bits of 8 bytes, that of the first byte lowest. The product puts byte k's bit, at 8k, to 56 + k; no two meet.
 constexpr std::uint8_t gather_bits(std::uint64_t bytes) {

@@ -138,6 +138,14 @@ template <class Isa>
 [[gnu::always_inline]] inline vec<float, 8, Isa> load_halves(const std::uint8_t* p, std::size_t stride) {
   return native<Isa>::load_halves(p, stride);
 }
+/// 8 floats that were just computed: joined in registers, since a vector load would wait for the stores of its parts.
+template <class Isa>
+[[gnu::always_inline]] inline vec<float, 8, Isa> from_lanes(const float (&lanes)[8]) {
+  if constexpr (requires { native<Isa>::from_lanes(lanes); })
+    return native<Isa>::from_lanes(lanes);
+  else
+    return load<vec<float, 8, Isa>>(lanes);
+}
 /// All lanes equal to lane Lane: a shuffle where it beats a broadcast from memory.
 template <int Lane, class Isa>
 [[gnu::always_inline]] inline vec<float, 8, Isa> broadcast_lane(const vec<float, 8, Isa>& a) {

@@ -97,6 +97,9 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static floats8 load_halves(const std::uint8_t* p, std::size_t stride) {
     return {_mm256_cvtph_ps(_mm_set_epi64x(collect_four(p + 4 * stride, stride), collect_four(p, stride)))};
   }
+  [[gnu::always_inline]] static floats8 from_lanes(const float (&v)[8]) {
+    return {_mm256_setr_ps(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7])};
+  }
   template <int Lane>
   [[gnu::always_inline]] static floats8 broadcast_lane(const floats8& a) {
     return {_mm256_permutevar8x32_ps(a.v, _mm256_set1_epi32(Lane))};
