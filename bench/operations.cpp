@@ -2,11 +2,12 @@
 #include <benchmark/benchmark.h>
 
 #include <cstring>
-#include <map>
 #include <string>
 #include <vector>
 
+#include "limits.hpp"
 #include "quanta/dispatch.hpp"
+#include "quanta/threads.hpp"
 #include "support/golden_data.hpp"
 
 namespace {
@@ -14,6 +15,7 @@ namespace {
 using quanta::dispatch::kernels;
 
 constexpr std::size_t columns = 4096, rows = 64; // 64 rows of 4 bits are 144 KiB: they stay in the second-level cache
+constexpr std::size_t memory_rows = 32768;       // 75 MB at 4.5 bits: more than the last level holds
 
 std::vector<std::byte> encoded(const kernels& k, const std::vector<float>& x) {
   const auto bytes = static_cast<std::size_t>(*quanta::row_bytes(k.type, columns));
@@ -30,7 +32,22 @@ void encode(benchmark::State& state, const kernels& k, bool weighted) {
   for (auto _ : state)
     for (std::size_t r = 0; r < rows; ++r)
       k.quantize(&x[r * columns], columns, &out[r * bytes], weighted ? importance.data() : nullptr);
-  state.counters["weights/s"] = benchmark::Counter(static_cast<double>(rows * columns), benchmark::Counter::kIsIterationInvariantRate);
+  bench::report(state, "weights/s", static_cast<double>(rows * columns), 0, 0);
+}
+/// Floats that no cache holds: what a converter of files does.
+void encode_memory(benchmark::State& state, const kernels& k) {
+  static const auto x = [] {
+    const auto part = golden::rows(1, "gaussian", rows, columns);
+    std::vector<float> all;
+    for (std::size_t r = 0; r < memory_rows / 4; r += rows)
+      all.insert(all.end(), part.begin(), part.end());
+    return all;
+  }();
+  std::vector<std::byte> out(static_cast<std::size_t>(*quanta::row_bytes(k.type, columns)));
+  for (auto _ : state)
+    for (std::size_t i = 0; i < x.size(); i += columns)
+      k.quantize(&x[i], columns, out.data(), nullptr);
+  bench::report(state, "weights/s", static_cast<double>(x.size()), static_cast<double>(x.size() * sizeof(float)), bench::read_limit(1));
 }
 void decode(benchmark::State& state, const kernels& k) {
   const auto blocks = encoded(k, golden::rows(1, "gaussian", rows, columns));
@@ -39,9 +56,12 @@ void decode(benchmark::State& state, const kernels& k) {
   for (auto _ : state)
     for (std::size_t r = 0; r < rows; ++r)
       k.dequantize(&blocks[r * bytes], columns, &y[r % 16 * columns]);
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * rows * columns * sizeof(float)));
+  constexpr auto stored = static_cast<double>(rows * columns * sizeof(float));
+  bench::report(state, "bytes/s", stored, stored, bench::store_limit());
 }
-void gemv(benchmark::State& state, const kernels& k, std::size_t matrix_rows, bool quantized) {
+/// Rows of the second-level cache are measured against the int8 peak, those of memory against reading it.
+void gemv(benchmark::State& state, const kernels& k, quanta::isa::level level, std::size_t matrix_rows, bool quantized,
+          unsigned threads = 1) {
   const auto x = golden::rows(1, "gaussian", rows, columns);
   const auto part = encoded(k, x);
   std::vector<std::byte> matrix;
@@ -54,50 +74,55 @@ void gemv(benchmark::State& state, const kernels& k, std::size_t matrix_rows, bo
   else
     std::memcpy(activations.data(), x.data(), activations.size());
   std::vector<float> y(matrix_rows);
+  const std::size_t bytes = matrix.size() / matrix_rows;
+  const quanta::threads parallel_for(threads);
   for (auto _ : state) {
-    if (quantized)
-      k.gemv(matrix.data(), matrix_rows, columns, activations.data(), y.data());
-    else
-      k.gemv_values(matrix.data(), matrix_rows, columns, x.data(), y.data());
+    parallel_for(matrix_rows, [&](std::size_t begin, std::size_t end) {
+      if (quantized)
+        k.gemv(&matrix[begin * bytes], end - begin, columns, activations.data(), &y[begin]);
+      else
+        k.gemv_values(&matrix[begin * bytes], end - begin, columns, x.data(), &y[begin]);
+    });
     benchmark::DoNotOptimize(y.data());
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * matrix.size()));
-  state.counters["FLOP/s"] = benchmark::Counter(static_cast<double>(2 * matrix_rows * columns), benchmark::Counter::kIsIterationInvariantRate);
+  const auto flop = static_cast<double>(2 * matrix_rows * columns), read = static_cast<double>(matrix.size());
+  if (matrix_rows == rows) {
+    bench::report(state, "FLOP/s", flop, flop, quantized ? bench::int8_limit(level) : 0);
+  } else {
+    bench::report(state, "bytes/s", read, read, bench::read_limit(threads));
+    state.counters["FLOP/s"] = benchmark::Counter(flop, benchmark::Counter::kIsIterationInvariantRate);
+  }
 }
 
-/// The limit of anything that reads: 256 MiB of 64-bit words added up.
-void memory_read(benchmark::State& state) {
-  std::vector<std::uint64_t> data((std::size_t{256} << 20) / sizeof(std::uint64_t), 3);
-  for (auto _ : state) {
-    std::uint64_t sums[8] = {};
-    for (std::size_t i = 0; i < data.size(); i += 8)
-      for (std::size_t k = 0; k < 8; ++k)
-        sums[k] += data[i + k];
-    benchmark::DoNotOptimize(sums);
-  }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * data.size() * sizeof(std::uint64_t)));
+void limit(benchmark::State& state, const char* unit, double rate) {
+  for (auto _ : state)
+    benchmark::DoNotOptimize(rate);
+  state.counters[unit] = rate;
 }
 
 const bool registered = [] {
-  benchmark::RegisterBenchmark("limit/memory_read", memory_read);
+  const auto add = [](const std::string& name, auto run) { return benchmark::RegisterBenchmark(name.c_str(), run); };
+  for (const unsigned threads : {1u, 2u})
+    add("limit/memory_read/threads:" + std::to_string(threads),
+        [threads](benchmark::State& s) { limit(s, "bytes/s", bench::read_limit(threads)); });
+  add("limit/store_varying", [](benchmark::State& s) { limit(s, "bytes/s", bench::store_limit()); });
   for (const auto& entry : quanta::dispatch::compiled_levels()) {
-    if (entry.level > quanta::isa::best())
+    const auto level = entry.level;
+    if (level > quanta::isa::best())
       continue;
-    const std::string level(quanta::isa::name(entry.level));
-    benchmark::RegisterBenchmark(("limit/int8_peak/" + level).c_str(), [&entry](benchmark::State& state) {
-      for (auto _ : state)
-        benchmark::DoNotOptimize(quanta::dispatch::int8_peak(entry.level, 1 << 16));
-      state.counters["op/s"] = benchmark::Counter(static_cast<double>(quanta::dispatch::int8_peak_operations) * (1 << 16),
-                                                  benchmark::Counter::kIsIterationInvariantRate);
-    });
+    const std::string suffix = "/" + std::string(quanta::isa::name(level));
+    add("limit/int8_peak" + suffix, [level](benchmark::State& s) { limit(s, "op/s", bench::int8_limit(level)); });
     for (const kernels& k : entry.table()) {
-      const std::string name = "/" + std::string(quanta::name(k.type)) + "/" + level;
-      benchmark::RegisterBenchmark(("encode" + name).c_str(), [&k](benchmark::State& s) { encode(s, k, false); });
-      benchmark::RegisterBenchmark(("encode_importance" + name).c_str(), [&k](benchmark::State& s) { encode(s, k, true); });
-      benchmark::RegisterBenchmark(("decode" + name).c_str(), [&k](benchmark::State& s) { decode(s, k); });
-      benchmark::RegisterBenchmark(("dot" + name).c_str(), [&k](benchmark::State& s) { gemv(s, k, rows, true); });
-      benchmark::RegisterBenchmark(("dot_values" + name).c_str(), [&k](benchmark::State& s) { gemv(s, k, rows, false); });
-      benchmark::RegisterBenchmark(("gemv_memory" + name).c_str(), [&k](benchmark::State& s) { gemv(s, k, 32768, true); });
+      const std::string name = "/" + std::string(quanta::name(k.type)) + suffix;
+      add("encode" + name, [&k](benchmark::State& s) { encode(s, k, false); });
+      add("encode_importance" + name, [&k](benchmark::State& s) { encode(s, k, true); });
+      add("encode_memory" + name, [&k](benchmark::State& s) { encode_memory(s, k); });
+      add("decode" + name, [&k](benchmark::State& s) { decode(s, k); });
+      add("dot" + name, [&k, level](benchmark::State& s) { gemv(s, k, level, rows, true); });
+      add("dot_values" + name, [&k, level](benchmark::State& s) { gemv(s, k, level, rows, false); });
+      add("gemv_memory" + name, [&k, level](benchmark::State& s) { gemv(s, k, level, memory_rows, true); });
+      add("gemv_memory" + name + "/threads:2", [&k, level](benchmark::State& s) { gemv(s, k, level, memory_rows, true, 2); })
+          ->UseRealTime();
     }
   }
   return true;
