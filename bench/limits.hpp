@@ -5,10 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
-#include <cstring>
-#include <thread>
-#include <vector>
+#include <cstddef>
 
 #include "quanta/dispatch.hpp"
 
@@ -26,41 +23,10 @@ double best_rate(double units, F f) {
   return best;
 }
 
-/// Bytes a second that `threads` threads read from memory: 64-bit words of 256 MiB added up.
-inline double memory_read(unsigned threads) {
-  static const std::vector<std::uint64_t> data((std::size_t{256} << 20) / sizeof(std::uint64_t), 3);
-  return best_rate(static_cast<double>(data.size() * sizeof(std::uint64_t)), [threads] {
-    std::vector<std::thread> workers;
-    for (unsigned worker = 0; worker < threads; ++worker)
-      workers.emplace_back([worker, threads] {
-        const std::size_t share = data.size() / threads / 8 * 8;
-        std::uint64_t sums[8] = {};
-        for (std::size_t i = worker * share; i < (worker + 1) * share; i += 8)
-          for (std::size_t k = 0; k < 8; ++k)
-            sums[k] += data[i + k];
-        benchmark::DoNotOptimize(sums);
-      });
-    for (auto& worker : workers)
-      worker.join();
-  });
-}
-
+/// Bytes a second that `threads` threads read from memory: 256 MiB added up, in the widest registers.
+double memory_read(unsigned threads);
 /// Bytes a second of storing floats that differ, in the second-level cache: what decoding cannot exceed. Zeros would be faster.
-inline double store_varying() {
-  constexpr std::size_t count = std::size_t{64} << 10, passes = 64;
-  static std::vector<float> y(count);
-  return best_rate(static_cast<double>(count * sizeof(float) * passes), [] {
-    for (std::size_t pass = 0; pass < passes; ++pass) {
-      const auto seed = static_cast<std::uint32_t>(pass);
-      for (std::size_t i = 0; i < count; ++i) {
-        const std::uint32_t bits = 0x3F800000u + static_cast<std::uint32_t>(i) + seed;
-        std::memcpy(&y[i], &bits, sizeof bits);
-      }
-      benchmark::DoNotOptimize(y.data());
-      benchmark::ClobberMemory();
-    }
-  });
-}
+double store_varying();
 
 /// 8-bit multiplications and additions a second, on registers.
 inline double int8_peak(quanta::isa::level level) {

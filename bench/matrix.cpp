@@ -101,7 +101,7 @@ template <class B>
 void add_format(const std::string& name) {
   for (const std::size_t tokens : {1, 8, 64, 512})
     add<B>({4096, 4096, tokens}, name);
-  benchmark::RegisterBenchmark(("pack/" + name + "/" + std::string(quanta::isa::name(native::value))).c_str(), pack<B>);
+  benchmark::RegisterBenchmark(("pack/" + name + "/" + std::string(quanta::isa::name(native::value))).c_str(), pack<B>)->UseRealTime();
 }
 
 const bool registered = [] {

@@ -101,7 +101,7 @@ void limit(benchmark::State& state, const char* unit, double rate) {
 }
 
 const bool registered = [] {
-  const auto add = [](const std::string& name, auto run) { return benchmark::RegisterBenchmark(name.c_str(), run); };
+  const auto add = [](const std::string& name, auto run) { return benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime(); };
   for (const unsigned threads : {1u, 2u})
     add("limit/memory_read/threads:" + std::to_string(threads),
         [threads](benchmark::State& s) { limit(s, "bytes/s", bench::read_limit(threads)); });
@@ -121,8 +121,7 @@ const bool registered = [] {
       add("dot" + name, [&k, level](benchmark::State& s) { gemv(s, k, level, rows, true); });
       add("dot_values" + name, [&k, level](benchmark::State& s) { gemv(s, k, level, rows, false); });
       add("gemv_memory" + name, [&k, level](benchmark::State& s) { gemv(s, k, level, memory_rows, true); });
-      add("gemv_memory" + name + "/threads:2", [&k, level](benchmark::State& s) { gemv(s, k, level, memory_rows, true, 2); })
-          ->UseRealTime();
+      add("gemv_memory" + name + "/threads:2", [&k, level](benchmark::State& s) { gemv(s, k, level, memory_rows, true, 2); });
     }
   }
   return true;
