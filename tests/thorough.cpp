@@ -127,10 +127,17 @@ TEST_CASE("what is promised is gained") {
                           {"iq4_xs", 2, 5},
                           {"mxfp4", 3, 4},
                           {"nvfp4", 10, 20},
-                          {"q1_0", 0, 1},
+                          {"q1_0", 0, 0.25},
                           {"q2_0", 40, 50},
-                          {"tq1_0", 40, 50},
-                          {"tq2_0", 40, 50}})
+                          {"tq1_0", 25, 35},
+                          {"tq2_0", 25, 35},
+                          {"iq2_xxs", 3, 10},
+                          {"iq2_xs", 3, 10},
+                          {"iq2_s", 8, 10},
+                          {"iq3_xxs", 12, 10},
+                          {"iq3_s", 15, 10},
+                          {"iq1_s", 5, 8},
+                          {"iq1_m", 15, 8}})
     for_each_format([&](auto tag) {
       using B = typename decltype(tag)::type;
       if (B::name != p.name)

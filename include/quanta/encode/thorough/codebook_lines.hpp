@@ -6,6 +6,8 @@
 // that are lowest anywhere say all about the vector that choosing scales needs.
 #pragma once
 
+#include <limits>
+
 #include "quanta/encode/codebook_search.hpp"
 
 namespace quanta::encode {
@@ -30,8 +32,8 @@ struct lowest_lines {
   }
 };
 
-/// All lines of one vector, in one or two variants: with the signs of x and with the sign changed that costs least, or for two
-/// shifts of ternary levels. 32 KiB for the largest book.
+/// All lines of one vector, in one or two variants: with the signs of x and with the sign changed that costs least, or for
+/// two shifts of ternary levels. 32 KiB for the largest book.
 template <class Isa, class Book, std::size_t Variants, bool Flips>
 class codebook_lines {
   static constexpr std::size_t n = Book::count, rows = Flips ? 1 : Variants;

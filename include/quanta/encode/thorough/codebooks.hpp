@@ -66,7 +66,10 @@ class codebook_super_block {
     return K::ternary ? K::variants : odd_[v] ? K::part : 1;
   }
   [[gnu::always_inline]] std::size_t variant(std::size_t v, std::size_t a, std::size_t k) const {
-    return K::ternary ? a : odd_[v] && a == k ? 1 : 0;
+    if constexpr (K::variants == 1)
+      return 0;
+    else
+      return K::ternary ? a : odd_[v] && a == k ? 1 : 0;
   }
 
   [[gnu::noinline]] void find_lines(const float* x, const float* w, float d, const B& reference) {
@@ -87,7 +90,7 @@ class codebook_super_block {
         odd_[v] = negative % 2 != 0;
         all.load(magnitudes, weights, K::levels());
         for (std::size_t variant = 0; variant < K::variants; ++variant)
-          if (K::ternary || variant == 0 ? K::ternary || !odd_[v] || K::part > 1 : odd_[v])
+          if (K::ternary || (variant == 0 ? !odd_[v] || K::part > 1 : odd_[v])) // the others are not asked for
             all.find_lowest(variant, low, high, lines_[v][variant]);
       }
     }
@@ -233,8 +236,16 @@ class codebook_super_block {
 template <class Isa, codebook_format B>
 void propose(const float* x, const float* w, std::size_t count, const B* reference, B* candidates) {
   codebook_super_block<Isa, B> search;
-  for (std::size_t b = 0; b < count; ++b, x += detail::super_block_size, w += detail::super_block_size)
-    search.run(x, w, reference[b], candidates[b]);
+  for (std::size_t b = 0; b < count; ++b, x += detail::super_block_size, w += detail::super_block_size) {
+    // Of weights only the ratios matter; at most 1, they leave no sum outside of the range of floats.
+    float largest = 0.f, weights[detail::super_block_size];
+    for (std::size_t i = 0; i < detail::super_block_size; ++i)
+      largest = w[i] > largest ? w[i] : largest;
+    const float inverse = largest > 0x1p-100f ? 1.f / largest : 1.f;
+    for (std::size_t i = 0; i < detail::super_block_size; ++i)
+      weights[i] = w[i] * inverse;
+    search.run(x, weights, reference[b], candidates[b]);
+  }
 }
 
 } // namespace quanta::encode
