@@ -38,7 +38,8 @@ struct group_fits {
 /// better clipped. The distance of 0.2 levels is twice the reference's; then levels choose the scale and the
 /// scale chooses levels.
 template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
-requires(!Affine && !std::same_as<Levels, sign_levels>) [[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
+requires(!Affine && !std::same_as<Levels, sign_levels>) [[gnu::noinline]] void search_group(const group_values& g,
+                                                                                            group_fits<V>& fits) {
   constexpr std::size_t L = simd::lanes<V>;
   constexpr float reach = Levels::high > -Levels::low ? Levels::high : -Levels::low;
   constexpr int signs = Levels::high == -Levels::low ? 1 : 2;
