@@ -14,7 +14,8 @@ using quanta::search;
 /// What has a thorough search: the registry's formats and some instances of the templates that are not in it.
 using more_formats = quanta::type_list<quanta::linear_block<2, 32>, quanta::linear_block<3, 128>,
                                        quanta::linear_block<8, 64>, quanta::linear_block<2, 64, quanta::affine>,
-                                       quanta::linear_block<6, 256, quanta::affine>, quanta::int8_block<256>>;
+                                       quanta::linear_block<6, 256, quanta::affine>, quanta::linear_block<4, 16>,
+                                       quanta::linear_block<5, 16, quanta::affine>, quanta::int8_block<256>>;
 template <class F>
 void for_each_format(F&& f) {
   const auto searched = [&](auto tag) {
@@ -123,7 +124,20 @@ TEST_CASE("what is promised is gained") {
                           {"q5_K", 8, 12},
                           {"q6_K", 6, 6},
                           {"iq4_nl", 2, 5},
-                          {"iq4_xs", 2, 5}})
+                          {"iq4_xs", 2, 5},
+                          {"mxfp4", 3, 4},
+                          {"nvfp4", 10, 20},
+                          {"q1_0", 0, 0.25},
+                          {"q2_0", 40, 50},
+                          {"tq1_0", 25, 35},
+                          {"tq2_0", 25, 35},
+                          {"iq2_xxs", 3, 10},
+                          {"iq2_xs", 3, 10},
+                          {"iq2_s", 8, 10},
+                          {"iq3_xxs", 12, 10},
+                          {"iq3_s", 15, 10},
+                          {"iq1_s", 5, 8},
+                          {"iq1_m", 15, 8}})
     for_each_format([&](auto tag) {
       using B = typename decltype(tag)::type;
       if (B::name != p.name)

@@ -1,6 +1,8 @@
 // search::thorough: what the reference wrote, block by block replaced where something better is found.
 #pragma once
 
+#include "quanta/encode/thorough/codebooks.hpp"
+#include "quanta/encode/thorough/fp4.hpp"
 #include "quanta/encode/thorough/objective.hpp"
 #include "quanta/encode/thorough/runs.hpp"
 #include "quanta/encode/thorough/super_blocks.hpp"

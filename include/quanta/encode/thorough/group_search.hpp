@@ -38,7 +38,8 @@ struct group_fits {
 /// better clipped. The distance of 0.2 levels is twice the reference's; then levels choose the scale and the
 /// scale chooses levels.
 template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
-requires(!Affine) [[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
+requires(!Affine && !std::same_as<Levels, sign_levels>) [[gnu::noinline]] void search_group(const group_values& g,
+                                                                                            group_fits<V>& fits) {
   constexpr std::size_t L = simd::lanes<V>;
   constexpr float reach = Levels::high > -Levels::low ? Levels::high : -Levels::low;
   constexpr int signs = Levels::high == -Levels::low ? 1 : 2;
@@ -70,6 +71,16 @@ requires(!Affine) [[gnu::noinline]] void search_group(const group_values& g, gro
   if constexpr (signs == 1)
     fits.at[1] = fits.at[0];
   fits.sort();
+}
+
+/// Signs do not depend on the scale: the weighted mean magnitude is the best one.
+template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
+requires(std::same_as<Levels, sign_levels>) [[gnu::noinline]] void search_group(const group_values& g,
+                                                                                group_fits<V>& fits) {
+  const V zero = simd::fill<V>(0.f);
+  level_sums<V> sums;
+  measure<Levels, N, false, measuring::sums>(g, simd::fill<V>(1.f), zero, sums);
+  fits.at[0] = fits.at[1] = {simd::select(sums.l2 > zero, sums.xl / sums.l2, zero), zero, zero};
 }
 
 /// Turns scale and minimum into those that suit the levels best, by regression; keeps them where that has no

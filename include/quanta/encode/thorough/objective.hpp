@@ -1,6 +1,8 @@
 // What search::thorough makes small, and what makes it never worse than the reference.
 #pragma once
 
+#include <limits>
+
 #include "quanta/dequantize.hpp"
 
 namespace quanta::encode {
@@ -41,14 +43,17 @@ template <class Isa, class B>
 
 /// Whether a candidate's error is the smaller one, rounding of the sums included: no term is negative, so a sum
 /// is off by at most its rounding steps, N / 16 + 3 additions and 3 in each term, times 2^-24. Sums so small
-/// that products may have left the normal range decide nothing; a block that is not finite always loses.
+/// that products may have left the normal range decide nothing. Where the error is no finite number, a finite
+/// candidate replaces a block that is not finite, and nothing else does: it may be the weights that are too large.
 template <class Isa, class B>
 [[gnu::always_inline]] inline bool is_better(const float* x, const float* w, const B& candidate,
                                              const B& block) {
   constexpr float rounding = static_cast<float>(B::block_size / 16 + 6) * 0x1p-24f,
-                  factor = 1.f - 3.f * rounding;
-  const float before = weighted_error<Isa>(x, w, block), after = weighted_error<Isa>(x, w, candidate);
-  return (before > 0x1p-100f && after < before * factor) || (before != before && after == after);
+                  factor = 1.f - 3.f * rounding, largest = std::numeric_limits<float>::max();
+  const float before = weighted_error<Isa>(x, w, block);
+  if (before <= largest)
+    return before > 0x1p-100f && weighted_error<Isa>(x, w, candidate) < before * factor;
+  return !(weighted_error<Isa>(x, nullptr, block) <= largest) && weighted_error<Isa>(x, nullptr, candidate) <= largest;
 }
 
 } // namespace quanta::encode
