@@ -29,7 +29,7 @@ inline void weigh_by_magnitude(const float* x, float* w) {
 
 /// sum w (x - decoded)^2 of one block, w = 1 where it is null.
 template <class Isa, class B>
-[[gnu::always_inline]] inline float weighted_error(const float* x, const float* w, const B& block) {
+[[gnu::noinline]] float weighted_error(const float* x, const float* w, const B& block) {
   using V = simd::vec<float, 16, Isa>;
   V sum = simd::fill<V>(0.f);
   detail::decode_row<Isa>(
