@@ -73,7 +73,7 @@ class codebook_super_block {
   }
 
   [[gnu::noinline]] void find_lines(const float* x, const float* w, float d, const B& reference) {
-    codebook_lines<Isa, book, K::variants, K::even_signs> all;
+    codebook_lines<Isa, book, K::even_signs> all(K::levels()[0]);
     for (std::size_t g = 0; g < groups; ++g) {
       // scales that the neighbours of the reference's integer have when d changes by a quarter
       const float s = static_cast<float>(reference.group_scales()[g]), least = s > 2.f ? s - 2.f : 0.5f,
@@ -88,10 +88,13 @@ class codebook_super_block {
           for (std::size_t j = 0; j < 8; ++j)
             negative += (x + v / K::part * 8)[j] < 0.f;
         odd_[v] = negative % 2 != 0;
-        all.load(magnitudes, weights, K::levels());
-        for (std::size_t variant = 0; variant < K::variants; ++variant)
-          if (K::ternary || (variant == 0 ? !odd_[v] || K::part > 1 : odd_[v])) // the others are not asked for
-            all.find_lowest(variant, low, high, lines_[v][variant]);
+        all.load(magnitudes, weights);
+        if (K::ternary || !odd_[v] || K::part > 1) // else not asked for
+          all.find_lowest(low, high, lines_[v][0]);
+        if (K::ternary || (K::even_signs && odd_[v])) {
+          all.change_variant();
+          all.find_lowest(low, high, lines_[v][K::variants - 1]);
+        }
       }
     }
   }

@@ -7,23 +7,26 @@
 
 namespace quanta::encode {
 
-/// What an error of each value of a block counts where no importance is given: sqrt(1 + x^2 / mean x^2).
-/// Between 1 and, in a block with one outlier, 16: large weights tend to meet large activations. With all
-/// errors alike the search finds smaller ones, but models became worse by it (docs/thorough.md).
-template <class Isa, std::size_t N>
-inline void weigh_by_magnitude(const float* x, float* w) {
+/// What the searches let an error count beside the importance: nothing, the square root of 1 + x^2 / mean x^2 of the block, or
+/// all of it, 1 to 257. Large weights tend to meet large activations: with all errors alike the searches find smaller ones,
+/// but models became worse by it (docs/thorough.md).
+enum class stress { none, root, full };
+
+template <class Isa, std::size_t N, stress How>
+inline void weigh_by_magnitude(const float* x, const float* importance, float* w) {
   using V = simd::vec<float, 16, Isa>;
   V sum = simd::fill<V>(0.f);
   for (std::size_t i = 0; i < N; i += 16) {
     const V v = simd::load<V>(x + i);
     sum = sum + simd::unfused(v * v);
   }
-  const float mean = simd::halving_sum(sum) / static_cast<float>(N),
-              inverse = mean > 0x1p-100f ? 1.f / mean : 0.f;
+  const float mean = simd::halving_sum(sum) / static_cast<float>(N), inverse = mean > 0x1p-100f ? 1.f / mean : 0.f;
   for (std::size_t i = 0; i < N; i += 16) {
     const V v = simd::load<V>(x + i);
-    simd::store(w + i,
-                simd::sqrt(simd::fill<V>(1.f) + simd::unfused(simd::unfused(v * v) * simd::fill<V>(inverse))));
+    V counts = simd::fill<V>(1.f) + simd::unfused(simd::unfused(v * v) * simd::fill<V>(inverse));
+    if constexpr (How == stress::root)
+      counts = simd::sqrt(counts);
+    simd::store(w + i, importance ? simd::unfused(simd::load<V>(importance + i) * counts) : counts);
   }
 }
 
