@@ -16,19 +16,25 @@ concept thorough_format = requires(const float* x, const B* reference, B* candid
   propose<Isa>(x, x, std::size_t{}, reference, candidates);
 };
 
-/// What the search of a format counts beside the importance; without one, all count stress::root. The few entries of a codebook leave errors so large that
-/// making them small shrinks the weights, more so the fewer bits it has; the reference's encoders count large weights more too.
+/// What the search of a format counts where no importance is given, and beside one. The few entries of a codebook leave
+/// errors so large that making them small shrinks the weights, the more the fewer bits it has.
+template <class B>
+inline constexpr stress plain_stress = stress::root;
 template <class B>
 inline constexpr stress importance_stress = stress::none;
 template <codebook_format B>
-inline constexpr stress importance_stress<B> = codebook_kind<B>::book::bits == 2 ? stress::full : stress::root;
+inline constexpr stress plain_stress<B> = codebook_kind<B>::book::bits == 2 ? stress::full : stress::root;
+template <codebook_format B>
+inline constexpr stress importance_stress<B> = plain_stress<B>;
 
-/// Improves `blocks` blocks that hold what the reference wrote. A block must improve by what the search counts and by what was
-/// asked for, sum w (x - decoded)^2 with the importance or with 1, so that "never worse" is true for whoever measures it.
+/// Improves `blocks` blocks that hold what the reference wrote. A block must improve by what the search counts and by what
+/// was asked for, sum w (x - decoded)^2 with the importance or 1, so that "never worse" is true for whoever measures it.
 template <class Isa, class B>
 requires thorough_format<Isa, B>
 [[gnu::noinline]] void improve(const float* x, std::size_t blocks, B* out, const float* importance) {
-  constexpr std::size_t N = B::block_size, together = blocks_together * detail::super_block_size / N;
+  // Searches whose lanes are groups want many blocks; those of codebooks take them one by one and need the stack.
+  constexpr std::size_t N = B::block_size,
+                        together = codebook_format<B> ? 1 : blocks_together * detail::super_block_size / N;
   for (std::size_t first = 0; first < blocks; first += together) {
     const std::size_t count = blocks - first < together ? blocks - first : together;
     const float *values = x + first * N, *const asked = importance ? importance + first * N : nullptr, *counted = asked;
@@ -38,7 +44,7 @@ requires thorough_format<Isa, B>
         if (importance)
           weigh_by_magnitude<Isa, N, importance_stress<B>>(values + i, asked + i, stressed + i);
         else
-          weigh_by_magnitude<Isa, N, stress::root>(values + i, nullptr, stressed + i);
+          weigh_by_magnitude<Isa, N, plain_stress<B>>(values + i, nullptr, stressed + i);
       counted = stressed;
     }
     B candidates[together];

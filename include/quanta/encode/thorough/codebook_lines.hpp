@@ -39,7 +39,7 @@ template <class Isa, class Book, bool Flips>
 class codebook_lines {
   static constexpr std::size_t n = Book::count, most_between = 128;
   static_assert(n % 32 == 0);
-  // Coordinates of two bits are looked up in pairs: terms of `together` coordinates for all their levels, one row of a table.
+  // Coordinates of two bits are looked up in pairs: the terms of `together` coordinates for all their levels are one row.
   static constexpr std::size_t together = Book::bits == 2 ? 2 : 1, rows = Book::dimension / together;
   static constexpr int row_bits = Book::bits * static_cast<int>(together);
   using row = simd::vec<float, std::size_t{1} << row_bits, Isa>;
@@ -116,7 +116,8 @@ class codebook_lines {
     }
   }
 
-  /// Turns the lines into those of the second variant. With levels v - 1/4, p loses sum w x / 2, and q sum w v / 2 but for 1/16.
+  /// Turns the lines into those of the second variant. With levels v - 1/4, p loses sum w x / 2; q loses sum w v / 2 and
+  /// gains sum w / 16.
   [[gnu::noinline]] void change_variant() {
     using V = simd::vec<float, 16, Isa>;
     const V half = simd::fill<V>(0.5f), all_p = simd::fill<V>(0.5f * sum_wx_), all_q = simd::fill<V>(0.0625f * sum_w_);

@@ -35,14 +35,14 @@ struct group_fits {
 
 /// Scales of one sign, then of the other. At first the largest magnitude lies 0.9 levels within the longer end
 /// of the levels, then up to 11.7 beyond it: where it counts little, as an importance matrix may say, it is
-/// better clipped. The distance of 0.2 levels (few levels: 0.27) is twice the reference's; then levels choose the
+/// better clipped. The distance of 0.2 levels (few levels: 0.4) is twice the reference's; then levels choose the
 /// scale and the scale chooses levels.
 template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
 requires(!Affine && !std::same_as<Levels, sign_levels>) [[gnu::noinline]] void search_group(const group_values& g,
                                                                                             group_fits<V>& fits) {
   constexpr std::size_t L = simd::lanes<V>;
   constexpr float reach = Levels::high > -Levels::low ? Levels::high : -Levels::low;
-  constexpr int signs = Levels::high == -Levels::low ? 1 : 2, candidates = Levels::high - Levels::low < 4.f ? 48 : 64;
+  constexpr int signs = Levels::high == -Levels::low ? 1 : 2, candidates = Levels::high - Levels::low < 4.f ? 32 : 64;
   const V zero = simd::fill<V>(0.f);
   V largest = zero;
   for (std::size_t i = 0; i < N; ++i)

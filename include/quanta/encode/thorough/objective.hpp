@@ -7,8 +7,8 @@
 
 namespace quanta::encode {
 
-/// What the searches let an error count beside the importance: nothing, the square root of 1 + x^2 / mean x^2 of the block, or
-/// all of it, 1 to 257. Large weights tend to meet large activations: with all errors alike the searches find smaller ones,
+/// What the searches let an error count beside the importance: nothing, the square root of 1 + x^2 / mean x^2 of the block,
+/// or all of it, 1 to 257. Large weights tend to meet large activations: with all errors alike the searches find smaller ones,
 /// but models became worse by it (docs/thorough.md).
 enum class stress { none, root, full };
 
