@@ -15,6 +15,7 @@
 #include <map>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "quanta/gguf/gguf.hpp"
 #include "support/golden_data.hpp"
@@ -97,6 +98,28 @@ TEST_CASE("the number of threads changes no byte") {
                 "/kjv-3m.imatrix.gguf").code == 0);
   CHECK(hash_of_file(directory / "1") == hash_of_file(directory / "2"));
   CHECK(hash_of_file(directory / "1") == hash_of_file(directory / "5"));
+}
+
+TEST_CASE("the thorough search leaves no tensor with a larger error") {
+  temporary_directory directory;
+  const auto errors_of = [&](const std::string& search) { // of the tensors, then of all together
+    REQUIRE(run("quantize " + model + " " + (directory / search) + " --quiet --type Q4_K_S --search " + search).code == 0);
+    const auto compared = run("compare " + model + " " + (directory / search) + " --json");
+    REQUIRE(compared.code == 0);
+    const std::string key = "\"relative_rms\": ";
+    std::vector<double> errors;
+    for (std::size_t at = 0; (at = compared.text.find(key, at)) != std::string::npos;)
+      errors.push_back(std::stod(compared.text.substr(at += key.size(), 32)));
+    return errors;
+  };
+  const auto reference = errors_of("reference"), thorough = errors_of("thorough");
+  REQUIRE(reference.size() > 1);
+  REQUIRE(thorough.size() == reference.size());
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    CAPTURE(i);
+    CHECK(thorough[i] <= reference[i]);
+  }
+  CHECK(thorough.back() < reference.back());
 }
 
 TEST_CASE("exit codes, help and one-line errors") {

@@ -92,3 +92,18 @@ TEST_CASE("codes that are written come back") {
     }
   });
 }
+
+// Their storage is static: what is counted in book_traits must be what the builder writes.
+TEST_CASE("lists of neighbours fill the storage of their codebooks") {
+  const auto check = [](auto tag) {
+    using book = typename decltype(tag)::type;
+    const auto& tables = quanta::encode::tables_of<quanta::isa::native, book>();
+    std::size_t chunks = 0;
+    for (const auto& list : tables.lists)
+      chunks += list.count;
+    CAPTURE(book::count, book::bits);
+    CHECK(chunks == book::chunks);
+  };
+  quanta::type_list<quanta::encode::iq2xxs_book, quanta::encode::iq2xs_book, quanta::encode::iq2s_book, quanta::encode::iq3xxs_book,
+                    quanta::encode::iq3s_book, quanta::encode::iq1s_book>::for_each(check);
+}

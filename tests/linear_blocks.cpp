@@ -22,6 +22,11 @@ const auto check = [](auto tag) {
   CHECK(problems.empty());
 };
 
+static_assert(quanta::linear_block<4, 64>::name == "linear4_g64");
+static_assert(quanta::linear_block<3, 128, quanta::affine>::name == "affine3_g128");
+static_assert(quanta::int8_block<64>::name == "int8_g64");
+static_assert(quanta::linear_block<4, 32>::name == "q4_0" && quanta::int8_block<32>::name == "q8_0"); // GGUF's own names stay
+
 } // namespace
 
 TEST_CASE("linear blocks of every width and size pass their checks") {

@@ -58,6 +58,31 @@ constexpr float decode_value(const B& block, std::size_t i) {
 }
 
 namespace detail {
+/// The name of a format that has none in GGUF: its kind, the bits of a code and the values a scale, as in "linear4_g64".
+struct sized_name {
+  char text[24] = {};
+  std::size_t length = 0;
+
+  constexpr sized_name(std::string_view kind, std::size_t bits, std::size_t group) {
+    append(kind);
+    append(bits);
+    append("_g");
+    append(group);
+  }
+  constexpr std::string_view view() const { return {text, length}; }
+
+private:
+  constexpr void append(std::string_view part) {
+    for (const char c : part)
+      text[length++] = c;
+  }
+  constexpr void append(std::size_t number) {
+    if (number > 9)
+      append(number / 10);
+    text[length++] = static_cast<char>('0' + number % 10);
+  }
+};
+
 /// Formats of 32-value runs (q4_0 and its kin, and formats of users): the kernels take a run at a time.
 inline constexpr std::size_t run_size = 32;
 template <class B>

@@ -22,7 +22,8 @@ struct int8_block {
   static constexpr bool affine = false, layout_is_runs = true, half_first = true;
   static constexpr int code_offset = 128; // codes are seen as q + 128
   static constexpr tensor_type type = N == 32 ? tensor_type::q8_0 : static_cast<tensor_type>(~0u);
-  static constexpr std::string_view name = N == 32 ? std::string_view{"q8_0"} : std::string_view{"int8"};
+  static constexpr detail::sized_name own_name{"int", 8, N};
+  static constexpr std::string_view name = N == 32 ? quanta::name(type) : own_name.view();
   using dot_partner = int8_block<(N == 16 ? 16 : 32)>;
 
   packed<f16> d;

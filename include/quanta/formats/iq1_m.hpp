@@ -6,7 +6,8 @@
 //   32  qh      16 bytes: a nibble a vector, even k low: bits 0-2 are bits 8-10 of its entry, bit 3 is 1 where it is shifted down
 //   48  scales  4 u16: bits 3j .. 3j + 2 of word w are s[4w + j], bits 12-15 are bits 4w .. 4w + 3 of the half d
 //
-// The book of iq1_s. Good: a step better than iq1_s, and encodes without importance. Bad: as iq1_s; d lies in four pieces.
+// The book of iq1_s. Good: with importance a step better than iq1_s; encodes without it too. Bad: as iq1_s; without
+// importance large weights count so much that the squared error exceeds that of iq1_s; d lies in four pieces.
 #pragma once
 
 #include "quanta/formats/iq1_block.hpp"

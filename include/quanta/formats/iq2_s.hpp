@@ -8,7 +8,8 @@
 //   66  qh      8 bytes: bits 2 (k % 4) and 2 (k % 4) + 1 of byte k / 4 are bits 8 and 9 of the entry of vector k
 //   74  scales  8 bytes: byte k holds s[2k] in the low nibble, s[2k + 1] in the high one
 //
-// 1,024 entries and all signs free. Good: the best of the 2-bit types; encodes without importance too. Bad: slow to encode.
+// 1,024 entries and all signs free. Good: the least error of the IQ2 types but on heavy tails; encodes without importance
+// too. Bad: slow to encode.
 #pragma once
 
 #include "quanta/formats/codebook_block.hpp"

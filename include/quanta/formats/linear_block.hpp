@@ -54,7 +54,8 @@ struct linear_block : detail::linear_scales<Kind> {
   static constexpr bool affine = Kind == linear_kind::affine, layout_is_runs = true, half_first = true;
   static constexpr int bits = Bits, levels = 1 << Bits, code_offset = affine ? 0 : levels / 2;
   static constexpr tensor_type type = detail::linear_type<Bits, N, Kind>();
-  static constexpr std::string_view name = quanta::name(type) == "unknown" ? "linear" : quanta::name(type);
+  static constexpr detail::sized_name own_name{affine ? "affine" : "linear", Bits, N};
+  static constexpr std::string_view name = quanta::name(type) == "unknown" ? own_name.view() : quanta::name(type);
   /// Sums of activations are stored with every 32 of them; codes above 127 and blocks of 16 do without.
   using dot_partner = std::conditional_t<affine && N != 16 && Bits != 8, q8_1, int8_block<run>>;
 

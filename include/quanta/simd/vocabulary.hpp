@@ -216,7 +216,7 @@ template <class V>
   }
 }
 
-/// Lane k is table[indices[k] mod 2^Bits] of 2^Bits floats; Bits is 2 or 3.
+/// Lane k is table[indices[k] mod 2^Bits] of 2^Bits floats; Bits is 2, 3 or 4.
 template <int Bits, std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<float, N, Isa> look_up_floats(const float* table, const vec<std::int32_t, N, Isa>& indices) {
   using R = vec<float, N, Isa>;

@@ -135,8 +135,12 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static floats8 look_up_floats(const float* table, const ints8& indices) {
     if constexpr (Bits == 2)
       return {_mm256_permutevar_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(table)), indices.v)};
-    else
+    else if constexpr (Bits == 3)
       return {_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), indices.v)};
+    else // bit 3, moved to the sign, chooses the half
+      return {_mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), indices.v),
+                               _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), indices.v),
+                               _mm256_castsi256_ps(_mm256_slli_epi32(indices.v, 28)))};
   }
   template <class F>
   [[gnu::always_inline]] static float fold(const floats8& a, F op) {

@@ -98,8 +98,10 @@ struct x86_512 : x86_256<Isa> {
   [[gnu::always_inline]] static floats16 look_up_floats(const float* table, const ints16& indices) {
     if constexpr (Bits == 2)
       return {_mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(table)), indices.v)};
-    else
+    else if constexpr (Bits == 3)
       return {_mm512_permutexvar_ps(indices.v, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)))};
+    else
+      return {_mm512_permutexvar_ps(indices.v, _mm512_loadu_ps(table))};
   }
   template <class F>
   [[gnu::always_inline]] static float fold(const floats16& a, F op) {

@@ -35,13 +35,14 @@ struct group_fits {
 
 /// Scales of one sign, then of the other. At first the largest magnitude lies 0.9 levels within the longer end
 /// of the levels, then up to 11.7 beyond it: where it counts little, as an importance matrix may say, it is
-/// better clipped. The distance of 0.2 levels is twice the reference's; then levels choose the scale and the
-/// scale chooses levels.
+/// better clipped. The distance of 0.2 levels (few levels: 0.4) is twice the reference's; then levels choose the
+/// scale and the scale chooses levels.
 template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
-requires(!Affine) [[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
+requires(!Affine && !std::same_as<Levels, sign_levels>) [[gnu::noinline]] void search_group(const group_values& g,
+                                                                                            group_fits<V>& fits) {
   constexpr std::size_t L = simd::lanes<V>;
   constexpr float reach = Levels::high > -Levels::low ? Levels::high : -Levels::low;
-  constexpr int signs = Levels::high == -Levels::low ? 1 : 2;
+  constexpr int signs = Levels::high == -Levels::low ? 1 : 2, candidates = Levels::high - Levels::low < 4.f ? 32 : 64;
   const V zero = simd::fill<V>(0.f);
   V largest = zero;
   for (std::size_t i = 0; i < N; ++i)
@@ -49,8 +50,8 @@ requires(!Affine) [[gnu::noinline]] void search_group(const group_values& g, gro
   level_sums<V> sums;
   for (int sign = 0; sign < signs; ++sign) {
     group_fit<V> best;
-    for (int k = 0; k < 64; ++k) {
-      const float t = reach + Levels::spacing * (0.2f * static_cast<float>(k) - 0.9f);
+    for (int k = 0; k < candidates; ++k) {
+      const float t = reach + Levels::spacing * (12.8f / candidates * static_cast<float>(k) - 0.9f);
       group_fit<V> fit{largest / simd::fill<V>(sign == 0 ? t : -t), zero, zero};
       measure<Levels, N, false, measuring::error>(g, fit.scale, zero, sums);
       fit.error = sums.error;
@@ -70,6 +71,16 @@ requires(!Affine) [[gnu::noinline]] void search_group(const group_values& g, gro
   if constexpr (signs == 1)
     fits.at[1] = fits.at[0];
   fits.sort();
+}
+
+/// Signs do not depend on the scale: the weighted mean magnitude is the best one.
+template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
+requires(std::same_as<Levels, sign_levels>) [[gnu::noinline]] void search_group(const group_values& g,
+                                                                                group_fits<V>& fits) {
+  const V zero = simd::fill<V>(0.f);
+  level_sums<V> sums;
+  measure<Levels, N, false, measuring::sums>(g, simd::fill<V>(1.f), zero, sums);
+  fits.at[0] = fits.at[1] = {simd::select(sums.l2 > zero, sums.xl / sums.l2, zero), zero, zero};
 }
 
 /// Turns scale and minimum into those that suit the levels best, by regression; keeps them where that has no

@@ -39,6 +39,19 @@ struct nonlinear_levels {
     nonlinear_codes<16, Isa>(values, 1.f, codes);
   }
 };
+/// The levels of q1_0: the scale and its negative.
+struct sign_levels {
+  static constexpr float low = -1.f, high = 1.f;
+  template <class V>
+  [[gnu::always_inline]] static V nearest(const V& v) {
+    return simd::select(v < simd::fill<V>(0.f), simd::fill<V>(low), simd::fill<V>(high));
+  }
+  template <class Isa>
+  [[gnu::always_inline]] static void store_codes(const simd::vec<float, 16, Isa>& v, std::uint8_t* codes) {
+    const auto zero = simd::fill<simd::vec<float, 16, Isa>>(0.f);
+    simd::store_bytes(codes, simd::truncate(simd::max(zero, nearest(v))));
+  }
+};
 
 /// Values of as many groups as lanes, and what an error of each counts: value i of lane j at [i * lanes + j].
 struct group_values {

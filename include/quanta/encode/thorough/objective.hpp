@@ -1,33 +1,38 @@
 // What search::thorough makes small, and what makes it never worse than the reference.
 #pragma once
 
+#include <limits>
+
 #include "quanta/dequantize.hpp"
 
 namespace quanta::encode {
 
-/// What an error of each value of a block counts where no importance is given: sqrt(1 + x^2 / mean x^2).
-/// Between 1 and, in a block with one outlier, 16: large weights tend to meet large activations. With all
-/// errors alike the search finds smaller ones, but models became worse by it (docs/thorough.md).
-template <class Isa, std::size_t N>
-inline void weigh_by_magnitude(const float* x, float* w) {
+/// What the searches let an error count beside the importance: nothing, the square root of 1 + x^2 / mean x^2 of the block,
+/// or all of it, 1 to 257. Large weights tend to meet large activations: with all errors alike the searches find smaller ones,
+/// but models became worse by it (docs/thorough.md).
+enum class stress { none, root, full };
+
+template <class Isa, std::size_t N, stress How>
+inline void weigh_by_magnitude(const float* x, const float* importance, float* w) {
   using V = simd::vec<float, 16, Isa>;
   V sum = simd::fill<V>(0.f);
   for (std::size_t i = 0; i < N; i += 16) {
     const V v = simd::load<V>(x + i);
     sum = sum + simd::unfused(v * v);
   }
-  const float mean = simd::halving_sum(sum) / static_cast<float>(N),
-              inverse = mean > 0x1p-100f ? 1.f / mean : 0.f;
+  const float mean = simd::halving_sum(sum) / static_cast<float>(N), inverse = mean > 0x1p-100f ? 1.f / mean : 0.f;
   for (std::size_t i = 0; i < N; i += 16) {
     const V v = simd::load<V>(x + i);
-    simd::store(w + i,
-                simd::sqrt(simd::fill<V>(1.f) + simd::unfused(simd::unfused(v * v) * simd::fill<V>(inverse))));
+    V counts = simd::fill<V>(1.f) + simd::unfused(simd::unfused(v * v) * simd::fill<V>(inverse));
+    if constexpr (How == stress::root)
+      counts = simd::sqrt(counts);
+    simd::store(w + i, importance ? simd::unfused(simd::load<V>(importance + i) * counts) : counts);
   }
 }
 
 /// sum w (x - decoded)^2 of one block, w = 1 where it is null.
 template <class Isa, class B>
-[[gnu::always_inline]] inline float weighted_error(const float* x, const float* w, const B& block) {
+[[gnu::noinline]] float weighted_error(const float* x, const float* w, const B& block) {
   using V = simd::vec<float, 16, Isa>;
   V sum = simd::fill<V>(0.f);
   detail::decode_row<Isa>(
@@ -41,14 +46,17 @@ template <class Isa, class B>
 
 /// Whether a candidate's error is the smaller one, rounding of the sums included: no term is negative, so a sum
 /// is off by at most its rounding steps, N / 16 + 3 additions and 3 in each term, times 2^-24. Sums so small
-/// that products may have left the normal range decide nothing; a block that is not finite always loses.
+/// that products may have left the normal range decide nothing. Where the error is no finite number, a finite
+/// candidate replaces a block that is not finite, and nothing else does: it may be the weights that are too large.
 template <class Isa, class B>
 [[gnu::always_inline]] inline bool is_better(const float* x, const float* w, const B& candidate,
                                              const B& block) {
   constexpr float rounding = static_cast<float>(B::block_size / 16 + 6) * 0x1p-24f,
-                  factor = 1.f - 3.f * rounding;
-  const float before = weighted_error<Isa>(x, w, block), after = weighted_error<Isa>(x, w, candidate);
-  return (before > 0x1p-100f && after < before * factor) || (before != before && after == after);
+                  factor = 1.f - 3.f * rounding, largest = std::numeric_limits<float>::max();
+  const float before = weighted_error<Isa>(x, w, block);
+  if (before <= largest)
+    return before > 0x1p-100f && weighted_error<Isa>(x, w, candidate) < before * factor;
+  return !(weighted_error<Isa>(x, nullptr, block) <= largest) && weighted_error<Isa>(x, nullptr, candidate) <= largest;
 }
 
 } // namespace quanta::encode

@@ -88,6 +88,24 @@ template <>
 struct run_levels<iq4_nl> {
   using type = nonlinear_levels;
 };
+template <>
+struct run_levels<q1_0> {
+  using type = sign_levels;
+};
+/// With the level 2 d, which the reference never writes.
+template <>
+struct run_levels<q2_0> {
+  using type = even_levels<-1, 2>;
+};
+/// Without it: formats of ternary weights.
+template <>
+struct run_levels<tq1_0> {
+  using type = even_levels<-1, 1>;
+};
+template <>
+struct run_levels<tq2_0> {
+  using type = even_levels<-1, 1>;
+};
 
 template <std::size_t N>
 [[gnu::always_inline]] inline void store_codes(int8_block<N>& block, const std::uint8_t* codes) {
@@ -97,6 +115,11 @@ template <std::size_t N>
 template <class B>
 [[gnu::always_inline]] inline void store_codes(B& block, const std::uint8_t* codes) {
   block.assemble(codes);
+}
+
+template <detail::super_format B>
+[[gnu::always_inline]] inline void store_codes(B& block, const std::uint8_t* codes) {
+  block.assemble(block.d.get(), codes);
 }
 
 template <class Isa, class B>
