@@ -35,18 +35,28 @@ struct tile_kernel {
     else
       return std::bit_cast<F>(simd::load<I>(reinterpret_cast<const std::int32_t*>(p)));
   }
+  /// f(t) for the tokens of the tile, unrolled: arrays of vectors over tokens are to be registers.
+  template <class Each>
+  [[gnu::always_inline]] static void each_token(Each&& f) {
+    simd::unroll<static_cast<int>(T)>([&](auto t) __attribute__((always_inline)) { f(static_cast<std::size_t>(t())); });
+  }
+  /// The number of each token at p, in every lane.
+  template <class V>
+  [[gnu::always_inline]] static V of_token(const std::uint8_t* p, std::size_t t) {
+    return simd::fill<V>(number<typename simd::vec_traits<V>::value_type>(p + 4 * t));
+  }
   /// Adds the products of steps First .. First + Count - 1 of a run of 32 columns.
   template <int First, int Count>
   [[gnu::always_inline]] static void add_steps(const std::uint8_t* weights, const std::uint8_t* y, I (&sums)[T]) {
     simd::unroll<Count>([&](auto step) __attribute__((always_inline)) {
       constexpr int k = First + step();
       const auto codes = codes_of_step<layout, B, k, Isa>(weights);
-      simd::unroll<static_cast<int>(T)>([&](auto t) __attribute__((always_inline)) {
-        const auto quad = simd::broadcast_quad<4 * P, Isa>(reinterpret_cast<const std::int8_t*>(y + 4 * (k * T + t())));
+      each_token([&](std::size_t t) __attribute__((always_inline)) {
+        const auto quad = simd::broadcast_quad<4 * P, Isa>(reinterpret_cast<const std::int8_t*>(y + 4 * (k * T + t)));
         if constexpr (layout::signed_codes)
-          sums[t()] = simd::add_signed_quads<P, Isa>(sums[t()], codes, quad);
+          sums[t] = simd::add_signed_quads<P, Isa>(sums[t], codes, quad);
         else
-          sums[t()] = simd::add_quads<P, Isa>(sums[t()], codes, quad);
+          sums[t] = simd::add_quads<P, Isa>(sums[t], codes, quad);
       });
     });
   }
@@ -56,40 +66,43 @@ struct tile_kernel {
         __builtin_prefetch(p + 8192 + i);
   }
 
-  static void runs(const std::uint8_t* panel, const std::uint8_t* tile, std::size_t chunks, F (&y)[T]) {
+  [[gnu::always_inline]] static void runs(const std::uint8_t* panel, const std::uint8_t* tile, std::size_t chunks, F (&y)[T]) {
     constexpr int parts = static_cast<int>(groups_a_run<B>), steps = 8 / parts;
     for (std::size_t c = 0; c < chunks; ++c, panel += layout::chunk_bytes)
+#pragma GCC unroll 1
       for (std::size_t run = 0; run < runs_of<B>; ++run, tile += stretch_bytes) {
         const std::uint8_t* weights = panel + run * layout::run_bytes;
         prefetch(weights);
         simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
           I sums[T];
-          for (std::size_t t = 0; t < T; ++t)
-            sums[t] = simd::fill<I>(number<std::int32_t>(tile + starts_at + 4 * (part() * T + t)));
+          each_token([&](std::size_t t) __attribute__((always_inline)) {
+            sums[t] = of_token<I>(tile + starts_at + 4 * part() * T, t);
+          });
           add_steps<part() * steps, steps>(weights, tile, sums);
           const std::size_t at = group_of<B, part()>(run) * layout::factor_bytes * P;
           const F d = factors(panel + layout::scales_at + at);
-          for (std::size_t t = 0; t < T; ++t) {
-            const F dy = simd::fill<F>(number<float>(tile + scale_at + 4 * t));
-            y[t] = y[t] + simd::unfused(simd::unfused(simd::to_float(sums[t]) * d) * dy);
-          }
+          each_token([&](std::size_t t) __attribute__((always_inline)) {
+            y[t] = y[t] + simd::unfused(simd::unfused(simd::to_float(sums[t]) * d) * of_token<F>(tile + scale_at, t));
+          });
           if constexpr (B::affine) {
             const F m = factors(panel + layout::minima_at + at); // of formats with halves: x = d q + m
-            for (std::size_t t = 0; t < T; ++t) {
-              const F product = simd::unfused(m * simd::fill<F>(number<float>(tile + sums_at + 4 * (part() * T + t))));
+            each_token([&](std::size_t t) __attribute__((always_inline)) {
+              const F product = simd::unfused(m * of_token<F>(tile + sums_at + 4 * part() * T, t));
               y[t] = half_first<B> ? y[t] + product : y[t] - product;
-            }
+            });
           }
         });
       }
   }
 
-  static void super_blocks(const std::uint8_t* panel, const std::uint8_t* tile, std::size_t chunks, F (&y)[T]) {
+  [[gnu::always_inline]] static void super_blocks(const std::uint8_t* panel, const std::uint8_t* tile, std::size_t chunks,
+                                                  F (&y)[T]) {
     constexpr int parts = static_cast<int>(groups_a_run<B>), steps = 8 / parts;
     for (std::size_t c = 0; c < chunks; ++c, panel += layout::chunk_bytes, tile += stretch_bytes) {
       I total[T];
-      for (std::size_t t = 0; t < T; ++t)
-        total[t] = simd::fill<I>(layout::group_scales ? 0 : number<std::int32_t>(tile + starts_at + 4 * t));
+      each_token([&](std::size_t t) __attribute__((always_inline)) {
+        total[t] = layout::group_scales ? simd::fill<I>(0) : of_token<I>(tile + starts_at, t);
+      });
 #pragma GCC unroll 1
       for (std::size_t run = 0; run < 8; ++run) {
         const std::uint8_t* weights = panel + run * layout::run_bytes;
@@ -101,35 +114,34 @@ struct tile_kernel {
           simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
             const std::size_t group = run * parts + part();
             I sums[T];
-            for (std::size_t t = 0; t < T; ++t)
-              sums[t] = simd::fill<I>(number<std::int32_t>(tile + starts_at + 4 * (group * T + t)));
+            each_token([&](std::size_t t) __attribute__((always_inline)) {
+              sums[t] = of_token<I>(tile + starts_at + 4 * group * T, t);
+            });
             add_steps<part() * steps, steps>(weights, bytes, sums);
             const I scale = simd::load_bytes<P, Isa>(reinterpret_cast<const std::int8_t*>(panel + layout::scales_at + group * P));
-            for (std::size_t t = 0; t < T; ++t)
-              total[t] = total[t] + sums[t] * scale;
+            each_token([&](std::size_t t) __attribute__((always_inline)) { total[t] = total[t] + sums[t] * scale; });
           });
         }
       }
       const F d = factors(panel + layout::d_at) * simd::fill<F>(B::unit);
-      for (std::size_t t = 0; t < T; ++t) {
-        const F dy = simd::fill<F>(number<float>(tile + scale_at + 4 * t));
-        y[t] = y[t] + simd::unfused(simd::unfused(simd::to_float(total[t]) * d) * dy);
-      }
+      each_token([&](std::size_t t) __attribute__((always_inline)) {
+        y[t] = y[t] + simd::unfused(simd::unfused(simd::to_float(total[t]) * d) * of_token<F>(tile + scale_at, t));
+      });
       if constexpr (B::affine) {
         I below[T];
-        for (std::size_t t = 0; t < T; ++t)
-          below[t] = simd::fill<I>(0);
+        each_token([&](std::size_t t) __attribute__((always_inline)) { below[t] = simd::fill<I>(0); });
+#pragma GCC unroll 1
         for (std::size_t pair = 0; pair < layout::groups / 2; ++pair) {
           const auto m = simd::load_words<2 * P, Isa>(panel + layout::minima_at + pair * 2 * P);
-          for (std::size_t t = 0; t < T; ++t)
+          each_token([&](std::size_t t) __attribute__((always_inline)) {
             below[t] = simd::add_pairs<P, Isa>(
                 below[t], m, simd::broadcast_pair<2 * P, Isa>(reinterpret_cast<const std::int16_t*>(tile + sums_at + 4 * (pair * T + t))));
+          });
         }
         const F dmin = factors(panel + layout::d_at + 2 * P);
-        for (std::size_t t = 0; t < T; ++t) {
-          const F dy = simd::fill<F>(number<float>(tile + scale_at + 4 * t));
-          y[t] = y[t] - simd::unfused(simd::unfused(simd::to_float(below[t]) * dmin) * dy);
-        }
+        each_token([&](std::size_t t) __attribute__((always_inline)) {
+          y[t] = y[t] - simd::unfused(simd::unfused(simd::to_float(below[t]) * dmin) * of_token<F>(tile + scale_at, t));
+        });
       }
     }
   }
@@ -138,13 +150,12 @@ struct tile_kernel {
   [[gnu::noinline]] static void multiply(const std::uint8_t* panel, const std::uint8_t* tile, std::size_t chunks, float* out,
                                          std::size_t stride, std::size_t rows) {
     F y[T];
-    for (std::size_t t = 0; t < T; ++t)
-      y[t] = simd::fill<F>(0.f);
+    each_token([&](std::size_t t) __attribute__((always_inline)) { y[t] = simd::fill<F>(0.f); });
     if constexpr (layout::super)
       super_blocks(panel, tile, chunks, y);
     else
       runs(panel, tile, chunks, y);
-    for (std::size_t t = 0; t < T; ++t) {
+    each_token([&](std::size_t t) __attribute__((always_inline)) {
       if (rows >= P) {
         simd::store(out + t * stride, y[t]);
       } else {
@@ -152,7 +163,7 @@ struct tile_kernel {
         simd::store(all, y[t]);
         std::memcpy(out + t * stride, all, rows * sizeof(float));
       }
-    }
+    });
   }
 };
 
