@@ -95,54 +95,52 @@ struct tile_kernel {
       }
   }
 
-  [[gnu::always_inline]] static void super_blocks(const std::uint8_t* panel, const std::uint8_t* tile, std::size_t chunks,
-                                                  F (&y)[T]) {
+  /// One super-block, out of line: its integer sums fill the registers, so that Y has to wait in memory.
+  [[gnu::noinline]] static void super_block(const std::uint8_t* panel, const std::uint8_t* tile, F (&y)[T]) {
     constexpr int parts = static_cast<int>(groups_a_run<B>), steps = 8 / parts;
-    for (std::size_t c = 0; c < chunks; ++c, panel += layout::chunk_bytes, tile += stretch_bytes) {
-      I total[T];
-      each_token([&](std::size_t t) __attribute__((always_inline)) {
-        total[t] = layout::group_scales ? simd::fill<I>(0) : of_token<I>(tile + starts_at, t);
-      });
+    I total[T];
+    each_token([&](std::size_t t) __attribute__((always_inline)) {
+      total[t] = layout::group_scales ? simd::fill<I>(0) : of_token<I>(tile + starts_at, t);
+    });
 #pragma GCC unroll 1
-      for (std::size_t run = 0; run < 8; ++run) {
-        const std::uint8_t* weights = panel + run * layout::run_bytes;
-        const std::uint8_t* bytes = tile + run * run_size * T;
-        prefetch(weights);
-        if constexpr (!layout::group_scales) {
-          add_steps<0, 8>(weights, bytes, total);
-        } else {
-          simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
-            const std::size_t group = run * parts + part();
-            I sums[T];
-            each_token([&](std::size_t t) __attribute__((always_inline)) {
-              sums[t] = of_token<I>(tile + starts_at + 4 * group * T, t);
-            });
-            add_steps<part() * steps, steps>(weights, bytes, sums);
-            const I scale = simd::load_bytes<P, Isa>(reinterpret_cast<const std::int8_t*>(panel + layout::scales_at + group * P));
-            each_token([&](std::size_t t) __attribute__((always_inline)) { total[t] = total[t] + sums[t] * scale; });
-          });
-        }
-      }
-      const F d = factors(panel + layout::d_at) * simd::fill<F>(B::unit);
-      each_token([&](std::size_t t) __attribute__((always_inline)) {
-        y[t] = y[t] + simd::unfused(simd::unfused(simd::to_float(total[t]) * d) * of_token<F>(tile + scale_at, t));
-      });
-      if constexpr (B::affine) {
-        I below[T];
-        each_token([&](std::size_t t) __attribute__((always_inline)) { below[t] = simd::fill<I>(0); });
-#pragma GCC unroll 1
-        for (std::size_t pair = 0; pair < layout::groups / 2; ++pair) {
-          const auto m = simd::load_words<2 * P, Isa>(panel + layout::minima_at + pair * 2 * P);
+    for (std::size_t run = 0; run < 8; ++run) {
+      const std::uint8_t* weights = panel + run * layout::run_bytes;
+      const std::uint8_t* bytes = tile + run * run_size * T;
+      prefetch(weights);
+      if constexpr (!layout::group_scales) {
+        add_steps<0, 8>(weights, bytes, total);
+      } else {
+        simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
+          const std::size_t group = run * parts + part();
+          I sums[T];
           each_token([&](std::size_t t) __attribute__((always_inline)) {
-            below[t] = simd::add_pairs<P, Isa>(
-                below[t], m, simd::broadcast_pair<2 * P, Isa>(reinterpret_cast<const std::int16_t*>(tile + sums_at + 4 * (pair * T + t))));
+            sums[t] = of_token<I>(tile + starts_at + 4 * group * T, t);
           });
-        }
-        const F dmin = factors(panel + layout::d_at + 2 * P);
-        each_token([&](std::size_t t) __attribute__((always_inline)) {
-          y[t] = y[t] - simd::unfused(simd::unfused(simd::to_float(below[t]) * dmin) * of_token<F>(tile + scale_at, t));
+          add_steps<part() * steps, steps>(weights, bytes, sums);
+          const I scale = simd::load_bytes<P, Isa>(reinterpret_cast<const std::int8_t*>(panel + layout::scales_at + group * P));
+          each_token([&](std::size_t t) __attribute__((always_inline)) { total[t] = total[t] + sums[t] * scale; });
         });
       }
+    }
+    const F d = factors(panel + layout::d_at) * simd::fill<F>(B::unit);
+    each_token([&](std::size_t t) __attribute__((always_inline)) {
+      y[t] = y[t] + simd::unfused(simd::unfused(simd::to_float(total[t]) * d) * of_token<F>(tile + scale_at, t));
+    });
+    if constexpr (B::affine) {
+      I below[T];
+      each_token([&](std::size_t t) __attribute__((always_inline)) { below[t] = simd::fill<I>(0); });
+#pragma GCC unroll 1
+      for (std::size_t pair = 0; pair < layout::groups / 2; ++pair) {
+        const auto m = simd::load_words<2 * P, Isa>(panel + layout::minima_at + pair * 2 * P);
+        each_token([&](std::size_t t) __attribute__((always_inline)) {
+          below[t] = simd::add_pairs<P, Isa>(
+              below[t], m, simd::broadcast_pair<2 * P, Isa>(reinterpret_cast<const std::int16_t*>(tile + sums_at + 4 * (pair * T + t))));
+        });
+      }
+      const F dmin = factors(panel + layout::d_at + 2 * P);
+      each_token([&](std::size_t t) __attribute__((always_inline)) {
+        y[t] = y[t] - simd::unfused(simd::unfused(simd::to_float(below[t]) * dmin) * of_token<F>(tile + scale_at, t));
+      });
     }
   }
 
@@ -152,7 +150,8 @@ struct tile_kernel {
     F y[T];
     each_token([&](std::size_t t) __attribute__((always_inline)) { y[t] = simd::fill<F>(0.f); });
     if constexpr (layout::super)
-      super_blocks(panel, tile, chunks, y);
+      for (std::size_t c = 0; c < chunks; ++c)
+        super_block(panel + c * layout::chunk_bytes, tile + c * stretch_bytes, y);
     else
       runs(panel, tile, chunks, y);
     each_token([&](std::size_t t) __attribute__((always_inline)) {
