@@ -25,6 +25,13 @@ template <class R, class F, class... V>
 template <class Isa>
 inline constexpr bool has_wide_quads = Isa::value == isa::level::avx512;
 
+/// A sum as it is: what follows is not joined with what went before. GCC reassociates integer sums of unrolled steps, keeps all of
+/// their terms and runs out of registers.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> settled(const vec<std::int32_t, N, Isa>& sum) {
+  return std::bit_cast<vec<std::int32_t, N, Isa>>(unfused(std::bit_cast<vec<float, N, Isa>>(sum)));
+}
+
 /// The same four bytes at p in every lane.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> broadcast_quad(const std::int8_t* p) {
