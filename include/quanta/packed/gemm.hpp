@@ -1,99 +1,51 @@
-// Products of a packed matrix with many tokens.
+// Products of packed matrices with many tokens.
 #pragma once
 
-#include "quanta/packed/kernel.hpp"
+#include "quanta/packed/panels.hpp"
 
 namespace quanta {
-namespace detail {
 
-/// Bytes of activations that stay in the second-level cache while the panels pass by, and tokens at most.
-inline constexpr std::size_t token_block_bytes = std::size_t{640} << 10, token_block = 96;
+/// One of several matrices that are multiplied with the same activations, and where its product goes.
+template <weight_format B, class Isa = isa::native>
+struct gemm_part {
+  packed_matrix<B, Isa> matrix;
+  std::span<float> y;
+  std::size_t stride = 0; ///< floats from token to token of y
+};
 
-/// Tokens from which codes are unpacked for all tiles at once. Where unpacking is only masks and shifts the kernel does it beside its
-/// products, at the same speed; what pays is to multiply codes by their scales once.
-template <class Isa, class B>
-inline constexpr std::size_t expanding_tokens = scales_fit_codes<B>() ? 24 : 0;
-
-/// The products of one panel with the tokens first .. last of x, whole tiles, into out[token - first][row].
-template <class Isa, class B>
-inline void multiply_panel(const std::uint8_t* panel, std::size_t chunks, const std::uint8_t* tiles, std::size_t token_bytes,
-                           std::size_t first, std::size_t last, std::size_t tokens, float* out) {
-  using layout = packed_layout<Isa, B>;
-  using activations = activation_layout<Isa, B>;
-  for (std::size_t i = 0; i < (last - first) * layout::rows; ++i)
-    out[i] = 0.f;
-  const auto multiply = [&]<class Codes>(const std::uint8_t* codes, std::size_t from, std::size_t count, Codes) __attribute__((always_inline)) {
-    // What comes after these chunks is read meanwhile, each tile a share; a single tile reads itself, some KiB ahead.
-    const bool single = tile_of(first, tokens).size == last - first;
-    const std::size_t bytes = count * layout::chunk_bytes, distance = single ? 8192 : bytes;
-    for (std::size_t token = first; token < last;) {
-      const std::size_t size = tile_of(token, tokens).size;
-      const read_ahead ahead{panel + from * layout::chunk_bytes + distance + bytes * (token - first) / (last - first),
-                             layout::chunk_bytes * size / (last - first) / runs_of<B>};
-      const std::uint8_t* weights = panel + from * layout::chunk_bytes;
-      const std::uint8_t* tile = tiles + token * token_bytes + from * layout::columns / activations::columns * activations::token_bytes * size;
-      float* y = out + (token - first) * layout::rows;
-      if (size == 6)
-        tile_kernel<Isa, B, 6, Codes>::multiply(weights, codes, tile, count, ahead, y);
-      else if (size == 4)
-        tile_kernel<Isa, B, 4, Codes>::multiply(weights, codes, tile, count, ahead, y);
-      else if (size == 2) // the few of a last tile are taken packed
-        tile_kernel<Isa, B, 2>::multiply(weights, weights, tile, count, ahead, y);
-      else
-        tile_kernel<Isa, B, 1>::multiply(weights, weights, tile, count, ahead, y);
-      token += size;
-    }
-  };
-  if constexpr (expanding_tokens<Isa, B> != 0) {
-    if (last - first >= expanding_tokens<Isa, B>) {
-      constexpr std::size_t slice = slice_columns / layout::columns;
-      alignas(64) std::uint8_t codes[slice * expanded_layout<Isa, B>::chunk_bytes];
-      for (std::size_t c = 0; c < chunks; c += slice) {
-        const std::size_t count = chunks - c < slice ? chunks - c : slice;
-        expand<Isa, B>(panel + c * layout::chunk_bytes, count, codes);
-        multiply(codes, c, count, expanded_layout<Isa, B>{});
-      }
-      return;
-    }
+/// Products of several matrices with the same activations (queries, keys and values; gate and up): y[token][row] of each part. The
+/// panels of all matrices are shared out together through parallel_for, so that small ones do not wait for each other; the bits
+/// are those of a product apart. Reads each packed matrix once for each block of tokens that fits the cache. Expects of each part:
+/// matrix.columns == x.columns, stride >= matrix.rows, y.size() holds every token's rows.
+template <weight_format B, class Isa, class Parallel = serial>
+void gemm(std::span<const gemm_part<B, Isa>> parts, const packed_activations<B, Isa>& x, Parallel&& parallel_for = {}) {
+  using layout = detail::packed_layout<Isa, B>;
+  std::size_t panels = 0;
+  for (const auto& part : parts) {
+    QUANTA_EXPECTS(x.columns == part.matrix.columns);
+    QUANTA_EXPECTS(part.stride >= part.matrix.rows);
+    QUANTA_EXPECTS(x.tokens == 0 || part.y.size() >= (x.tokens - 1) * part.stride + part.matrix.rows);
+    panels += layout::panels(part.matrix.rows);
   }
-  multiply(panel, 0, chunks, layout{});
+  parallel_for(panels, [&](std::size_t first, std::size_t last) {
+    const auto size = [&](std::size_t i) { return layout::panels(parts[i].matrix.rows); };
+    detail::for_each_stretch(parts.size(), first, last, size, [&](std::size_t i, std::size_t begin, std::size_t end) {
+      const auto& part = parts[i];
+      detail::multiply_panels<Isa, B>(part.matrix, begin, end, reinterpret_cast<const std::uint8_t*>(x.bytes.data()), x.tokens,
+                                      [&](std::size_t token) { return part.y.data() + token * part.stride; });
+    });
+  });
 }
 
-} // namespace detail
-
-/// Y = X W^T: y[token][row] is the product of a matrix row with a token's activations, `stride` floats from token to token.
-/// Panels of rows are shared out through parallel_for; the bits do not depend on how. Reads the packed matrix once for each block of
-/// tokens that fits the cache. Expects: x.columns == matrix.columns; y.size() holds every token's rows.
+/// Y = X W^T: y[token][row] is the product of a matrix row with a token's activations, `stride` floats from token to token: into a
+/// slice of a wider Y, pass y.subspan(first column of the slice) and the wide Y's columns. Panels of rows are shared out through
+/// parallel_for; the bits do not depend on how. Reads the packed matrix once for each block of tokens that fits the cache, and
+/// takes 10 to 20 KB of stack. Expects: x.columns == matrix.columns; stride >= matrix.rows; y.size() holds every token's rows.
 template <weight_format B, class Isa, class Parallel = serial>
 void gemm(const packed_matrix<B, Isa>& matrix, const packed_activations<B, Isa>& x, std::span<float> y, std::size_t stride,
           Parallel&& parallel_for = {}) {
-  using layout = detail::packed_layout<Isa, B>;
-  using activations = detail::activation_layout<Isa, B>;
-  QUANTA_EXPECTS(x.columns == matrix.columns);
-  QUANTA_EXPECTS(stride >= matrix.rows);
-  QUANTA_EXPECTS(x.tokens == 0 || y.size() >= (x.tokens - 1) * stride + matrix.rows);
-  const std::size_t chunks = matrix.columns / B::block_size, panel_bytes = layout::panel_bytes(matrix.columns);
-  const std::size_t token_bytes = matrix.columns / activations::columns * activations::token_bytes;
-  const std::size_t fitting = token_bytes == 0 ? x.tokens : detail::token_block_bytes / token_bytes;
-  const std::size_t most = fitting < detail::token_block ? fitting : detail::token_block;
-  const std::size_t block = most < detail::widest_tile ? detail::widest_tile : most;
-  const auto* tiles = reinterpret_cast<const std::uint8_t*>(x.bytes.data());
-  parallel_for(layout::panels(matrix.rows), [&](std::size_t begin, std::size_t end) {
-    alignas(64) float sums[(detail::token_block + detail::widest_tile) * layout::rows];
-    for (std::size_t first = 0; first < x.tokens;) {
-      std::size_t last = first; // whole tiles
-      while (last < x.tokens && (last == first || last - first < block))
-        last += detail::tile_of(last, x.tokens).size;
-      for (std::size_t panel = begin; panel < end; ++panel) {
-        const std::size_t row = panel * layout::rows, count = matrix.rows - row < layout::rows ? matrix.rows - row : layout::rows;
-        detail::multiply_panel<Isa, B>(reinterpret_cast<const std::uint8_t*>(matrix.bytes.data()) + panel * panel_bytes, chunks,
-                                       tiles, token_bytes, first, last, x.tokens, sums);
-        for (std::size_t token = first; token < last; ++token)
-          std::memcpy(&y[token * stride + row], sums + (token - first) * layout::rows, count * sizeof(float));
-      }
-      first = last;
-    }
-  });
+  const gemm_part<B, Isa> part{matrix, y, stride};
+  gemm(std::span(&part, 1), x, parallel_for);
 }
 /// The same with y[token][row] without gaps.
 template <weight_format B, class Isa, class Parallel = serial>
