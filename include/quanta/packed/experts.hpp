@@ -19,7 +19,7 @@ namespace detail {
 template <class Isa, class B>
 inline void move_token(const std::uint8_t* from, std::size_t tokens, std::size_t token, std::uint8_t* to, std::size_t new_tokens,
                        std::size_t new_token, std::size_t token_bytes) {
-  const tile_place old = tile_of(token, tokens), place = tile_of(new_token, new_tokens);
+  const tile_place old = tile_of<Isa>(token, tokens), place = tile_of<Isa>(new_token, new_tokens);
   from += old.first * token_bytes + 4 * (token - old.first);
   to += place.first * token_bytes + 4 * (new_token - place.first);
   for (std::size_t i = 0; i < token_bytes / 4; ++i)

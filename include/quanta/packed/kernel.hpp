@@ -12,13 +12,30 @@
 
 namespace quanta::detail {
 
-/// Integer scales that a code is multiplied with while it stays a byte: the group then needs no product with its sums.
-template <class B>
+/// Integer scales that a code is multiplied with while it stays a byte: the group then needs no product with its sums. (Where
+/// products are words first, the scale multiplies those at no cost.)
+template <class Isa, class B>
 constexpr bool scales_fit_codes() {
-  if constexpr (super_format<B> && requires { B::largest_scale; })
-    return B::code_offset == 0 && (B::levels - 1) * B::largest_scale < 128;
+  if constexpr (super_format<B> && simd::has_wide_quads<Isa> && requires { B::largest_scale; })
+    return B::code_offset == 0 && (B::levels - 1) * B::largest_scale < 256;
   else
     return false;
+}
+/// Steps of products of B's codes with activations that a word of 16 bits holds: 1, 2, 4 or 8.
+template <class B>
+constexpr int word_steps() {
+  int largest = 127;
+  if constexpr (requires { B::codes_by_nibble; }) {
+    largest = 0;
+    for (const std::uint8_t code : B::codes_by_nibble)
+      largest = code > largest ? code : largest;
+  } else if constexpr (requires { B::levels; }) {
+    largest = B::levels - 1;
+  }
+  int steps = 8;
+  while (steps > 1 && steps * 2 * 127 * largest > 32767)
+    steps /= 2;
+  return steps;
 }
 
 /// Scaled codes as bytes, a run after the other, as `expand` writes them.
@@ -79,11 +96,14 @@ struct tile_kernel {
   using layout = packed_layout<Isa, B>;
   static constexpr bool expanded = !std::same_as<Codes, layout>;
   /// Codes meet their scales before the products: one product a step of four columns instead of one a token and group.
-  static constexpr bool scaled_codes = expanded || (scales_fit_codes<B>() && T >= 4);
+  static constexpr bool scaled_codes = expanded || (scales_fit_codes<Isa, B>() && T >= 4);
   using activations = activation_layout<Isa, B>;
   static constexpr std::size_t P = layout::rows;
   using I = simd::vec<std::int32_t, P, Isa>;
   using F = simd::vec<float, P, Isa>;
+  using W = simd::vec<std::int16_t, 2 * P, Isa>;
+  /// Products are added up as words first; elsewhere factors of words mean nothing.
+  static constexpr bool in_words = simd::has_byte_pairs<Isa> && !layout::signed_codes;
 
   static constexpr std::size_t starts_at = activations::columns * T, sums_at = starts_at + activations::start_bytes * T,
                                scale_at = sums_at + activations::sum_bytes * T, stretch_bytes = activations::token_bytes * T;
@@ -114,20 +134,40 @@ struct tile_kernel {
   [[gnu::always_inline]] static auto plain(const std::uint8_t* codes) {
     return [codes](auto step) __attribute__((always_inline)) { return codes_of_step<Codes, B, step(), Isa>(codes); };
   }
-  /// Adds the products of steps First .. First + Count - 1 of a run of 32 columns.
+  [[gnu::always_inline]] static auto quad(const std::uint8_t* y, std::size_t step, std::size_t t) {
+    return simd::broadcast_quad<4 * P, Isa>(reinterpret_cast<const std::int8_t*>(y + 4 * (step * T + t)));
+  }
+  /// Adds the products of steps First .. First + Count - 1 of a run of 32 columns, times `factor` if they are words first.
   template <int First, int Count, class Unpack>
-  [[gnu::always_inline]] static void add_steps(Unpack&& codes_of, const std::uint8_t* y, I (&sums)[T]) {
-    simd::unroll<Count>([&](auto step) __attribute__((always_inline)) {
-      constexpr int k = First + step();
-      const auto codes = codes_of(std::integral_constant<int, k>{});
-      each_token([&](std::size_t t) __attribute__((always_inline)) {
-        const auto quad = simd::broadcast_quad<4 * P, Isa>(reinterpret_cast<const std::int8_t*>(y + 4 * (k * T + t)));
-        if constexpr (layout::signed_codes)
-          sums[t] = simd::add_signed_quads<P, Isa>(sums[t], codes, quad);
-        else
-          sums[t] = simd::add_quads<P, Isa>(sums[t], codes, quad);
+  [[gnu::always_inline]] static void add_steps(Unpack&& codes_of, const std::uint8_t* y, I (&sums)[T], const W& factor = simd::fill<W>(1)) {
+    if constexpr (in_words) {
+      constexpr int steps = word_steps<B>() < Count ? word_steps<B>() : Count;
+      simd::unroll<Count / steps>([&](auto batch) __attribute__((always_inline)) {
+        W pairs[T];
+        each_token([&](std::size_t t) __attribute__((always_inline)) { pairs[t] = simd::fill<W>(0); });
+        simd::unroll<steps>([&](auto step) __attribute__((always_inline)) {
+          constexpr int k = First + batch() * steps + step();
+          const auto codes = codes_of(std::integral_constant<int, k>{});
+          each_token([&](std::size_t t) __attribute__((always_inline)) {
+            pairs[t] = simd::settled(simd::add_byte_pairs<2 * P, Isa>(pairs[t], codes, quad(y, k, t)));
+          });
+        });
+        each_token([&](std::size_t t) __attribute__((always_inline)) {
+          sums[t] = simd::settled(simd::add_pairs<P, Isa>(sums[t], pairs[t], factor));
+        });
       });
-    });
+    } else {
+      simd::unroll<Count>([&](auto step) __attribute__((always_inline)) {
+        constexpr int k = First + step();
+        const auto codes = codes_of(std::integral_constant<int, k>{});
+        each_token([&](std::size_t t) __attribute__((always_inline)) {
+          if constexpr (layout::signed_codes)
+            sums[t] = simd::settled(simd::add_signed_quads<P, Isa>(sums[t], codes, quad(y, k, t)));
+          else
+            sums[t] = simd::add_quads<P, Isa>(sums[t], codes, quad(y, k, t));
+        });
+      });
+    }
   }
   [[gnu::always_inline]] static void runs(const std::uint8_t* panel, const std::uint8_t* codes, const std::uint8_t* tile,
                                           std::size_t chunks, read_ahead ahead, F (&y)[T]) {
@@ -184,6 +224,11 @@ struct tile_kernel {
           add_steps<part() * steps, steps>([&](auto step) __attribute__((always_inline)) {
             return scaled_codes_of_step<Codes, B, step(), Isa>(weights, scale);
           }, bytes, total);
+        });
+      } else if constexpr (in_words && layout::offset == 0) { // no scale of these formats is negative
+        simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
+          const W scale = std::bit_cast<W>(spread_scales<layout, Isa>(panel, run * parts + part()));
+          add_steps<part() * steps, steps>(plain(weights), bytes, total, scale);
         });
       } else {
         simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {

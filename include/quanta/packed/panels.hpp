@@ -11,7 +11,7 @@ inline constexpr std::size_t token_block_bytes = std::size_t{640} << 10, token_b
 /// Tokens from which codes are unpacked for all tiles at once. Where unpacking is only masks and shifts the kernel does it
 /// beside its products, at the same speed; what pays is to multiply codes by their scales once.
 template <class Isa, class B>
-inline constexpr std::size_t expanding_tokens = scales_fit_codes<B>() ? 24 : 0;
+inline constexpr std::size_t expanding_tokens = scales_fit_codes<Isa, B>() ? 24 : 0;
 
 /// The products of one panel with the tokens first .. last of all, whole tiles, into out[token - first][row].
 template <class Isa, class B>
@@ -24,17 +24,17 @@ inline void multiply_panel(const std::uint8_t* panel, std::size_t chunks, const 
   const auto multiply = [&]<class Codes>(const std::uint8_t* codes, std::size_t from, std::size_t count, Codes)
                             __attribute__((always_inline)) {
     // What comes after these chunks is read meanwhile, each tile a share; a single tile reads itself, some KiB ahead.
-    const bool single = tile_of(first, tokens).size == last - first;
+    const bool single = tile_of<Isa>(first, tokens).size == last - first;
     const std::size_t bytes = count * layout::chunk_bytes, distance = single ? 8192 : bytes;
     for (std::size_t token = first; token < last;) {
-      const std::size_t size = tile_of(token, tokens).size;
+      const std::size_t size = tile_of<Isa>(token, tokens).size;
       const read_ahead ahead{panel + from * layout::chunk_bytes + distance + bytes * (token - first) / (last - first),
                              layout::chunk_bytes * size / (last - first) / runs_of<B>};
       const std::uint8_t* weights = panel + from * layout::chunk_bytes;
       const std::uint8_t* tile = tiles + token * token_bytes + from * (layout::columns / activations::columns * activations::token_bytes) * size;
       float* y = out + (token - first) * layout::rows;
-      if (size == 6)
-        tile_kernel<Isa, B, 6, Codes>::multiply(weights, codes, tile, count, ahead, y);
+      if (size == widest_tile<Isa>)
+        tile_kernel<Isa, B, widest_tile<Isa>, Codes>::multiply(weights, codes, tile, count, ahead, y);
       else if (size == 4)
         tile_kernel<Isa, B, 4, Codes>::multiply(weights, codes, tile, count, ahead, y);
       else if (size == 2) // the few of a last tile are taken packed
@@ -67,12 +67,12 @@ inline void multiply_panels(const packed_matrix<B, Isa>& matrix, std::size_t beg
   const std::size_t chunks = matrix.columns / B::block_size, panel_bytes = layout::panel_bytes(matrix.columns);
   const std::size_t token_bytes = activation_bytes<B, Isa>(1, matrix.columns);
   const std::size_t fitting = token_bytes == 0 ? tokens : token_block_bytes / token_bytes;
-  const std::size_t most = fitting < token_block ? fitting : token_block, block = most < widest_tile ? widest_tile : most;
-  alignas(64) float sums[(token_block + widest_tile) * layout::rows];
+  const std::size_t most = fitting < token_block ? fitting : token_block, block = most < widest_tile<Isa> ? widest_tile<Isa> : most;
+  alignas(64) float sums[(token_block + widest_tile<Isa>) * layout::rows];
   for (std::size_t first = 0; first < tokens;) {
     std::size_t last = first; // whole tiles
     while (last < tokens && (last == first || last - first < block))
-      last += tile_of(last, tokens).size;
+      last += tile_of<Isa>(last, tokens).size;
     for (std::size_t panel = begin; panel < end; ++panel) {
       const std::size_t row = panel * layout::rows, count = matrix.rows - row < layout::rows ? matrix.rows - row : layout::rows;
       multiply_panel<Isa, B>(reinterpret_cast<const std::uint8_t*>(matrix.bytes.data()) + panel * panel_bytes, chunks, tiles,

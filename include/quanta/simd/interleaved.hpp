@@ -10,11 +10,15 @@ namespace quanta::simd {
 template <class Isa>
 inline constexpr bool has_wide_quads = Isa::value == isa::level::avx512;
 
+/// Whether the level has products of bytes that are added up in pairs as 16-bit words: sums of small codes are kept so.
+template <class Isa>
+inline constexpr bool has_byte_pairs = Isa::value == isa::level::x86_64_v2 || Isa::value == isa::level::avx2;
+
 /// A sum as it is: what follows is not joined with what went before. GCC reassociates integer sums of unrolled steps, keeps all of
 /// their terms and runs out of registers.
-template <std::size_t N, class Isa>
-[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> settled(const vec<std::int32_t, N, Isa>& sum) {
-  return std::bit_cast<vec<std::int32_t, N, Isa>>(unfused(std::bit_cast<vec<float, N, Isa>>(sum)));
+template <class T, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<T, N, Isa> settled(const vec<T, N, Isa>& sum) {
+  return std::bit_cast<vec<T, N, Isa>>(unfused(std::bit_cast<vec<float, N * sizeof(T) / sizeof(float), Isa>>(sum)));
 }
 
 /// The same four bytes at p in every lane.
@@ -91,6 +95,15 @@ template <std::size_t N, class Isa>
   using R = vec<std::int32_t, N, Isa>;
   return detail::split<R>([](const auto& a, const auto& b, const auto& c)
                                       __attribute__((always_inline)) { return native<Isa>::add_quads(a, b, c); }, sums, u, s);
+}
+/// pairs[k] + u[2k] * s[2k] + u[2k+1] * s[2k+1], which int16 holds.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int16_t, N, Isa> add_byte_pairs(const vec<std::int16_t, N, Isa>& pairs,
+                                                                       const vec<std::uint8_t, 2 * N, Isa>& u,
+                                                                       const vec<std::uint8_t, 2 * N, Isa>& s) {
+  return detail::split<vec<std::int16_t, N, Isa>>(
+      [](const auto& a, const auto& b, const auto& c) __attribute__((always_inline)) { return native<Isa>::add_byte_pairs(a, b, c); },
+      pairs, u, s);
 }
 /// The same with c signed, -128 to 127, in place of u; s is not -128.
 template <std::size_t N, class Isa>

@@ -339,6 +339,9 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static ints8 add_quads(const ints8& sums, const bytes32& u, const bytes32& s) {
     return {_mm256_add_epi32(sums.v, quad_dot(u, s).v)};
   }
+  [[gnu::always_inline]] static words16 add_byte_pairs(const words16& pairs, const bytes32& u, const bytes32& s) {
+    return {_mm256_add_epi16(pairs.v, _mm256_maddubs_epi16(u.v, s.v))};
+  }
   [[gnu::always_inline]] static ints8 add_signed_quads(const ints8& sums, const bytes32& c, const bytes32& s) {
     return add_quads(sums, {_mm256_abs_epi8(c.v)}, {_mm256_sign_epi8(s.v, c.v)});
   }
