@@ -13,8 +13,9 @@ using quanta::isa::native;
 using tested = quanta::weight_formats::append<quanta::linear_block<3, 64>, quanta::linear_block<4, 128>,
                                               quanta::linear_block<8, 64, quanta::affine>, quanta::int8_block<128>>;
 #else
-using tested = quanta::type_list<quanta::q4_0, quanta::q8_0, quanta::q5_1, quanta::q2_k, quanta::q3_k, quanta::q4_k, quanta::q6_k,
-                                 quanta::iq4_xs, quanta::iq1_m, quanta::tq2_0, quanta::nvfp4, quanta::linear_block<8, 64, quanta::affine>>;
+using tested = quanta::type_list<quanta::q4_0, quanta::q8_0, quanta::q5_1, quanta::q2_k, quanta::q3_k, quanta::q4_k,
+                                 quanta::q6_k, quanta::iq4_xs, quanta::iq1_m, quanta::tq2_0, quanta::nvfp4,
+                                 quanta::linear_block<8, 64, quanta::affine>>;
 #endif
 
 template <class B>

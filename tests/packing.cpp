@@ -134,8 +134,8 @@ TEST_CASE("gemm_experts multiplies each token with what it chose") {
         const packed_tokens<B> one(std::vector<float>(x.begin() + token, x.begin() + token + columns), 1, columns);
         quanta::gemm(matrices[chosen[i]], one.x, std::span(expected).subspan(i * stride, rows));
       }
-      quanta::gemm_experts(std::span<const quanta::packed_matrix<B>>(matrices), activations.x, std::span<const std::uint32_t>(chosen),
-                           std::span<float>(y), stride, {indices, moved}, quanta::threads(3));
+      quanta::gemm_experts(std::span<const quanta::packed_matrix<B>>(matrices), activations.x,
+                           std::span<const std::uint32_t>(chosen), std::span<float>(y), stride, {indices, moved}, quanta::threads(3));
       CHECK(y == expected);
     }
   });

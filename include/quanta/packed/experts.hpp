@@ -7,8 +7,8 @@ namespace quanta {
 
 /// Memory that gemm_experts works in; the caller's, so that nothing is allocated.
 struct expert_scratch {
-  std::span<std::uint32_t> indices;   ///< expert_indices(experts, choices)
-  std::span<std::byte> activations;   ///< activation_bytes<B, Isa>(choices, columns)
+  std::span<std::uint32_t> indices; ///< expert_indices(experts, choices)
+  std::span<std::byte> activations; ///< activation_bytes<B, Isa>(choices, columns)
 };
 constexpr std::size_t expert_indices(std::size_t experts, std::size_t choices) { return experts + 1 + choices; }
 
@@ -28,12 +28,13 @@ inline void move_token(const std::uint8_t* from, std::size_t tokens, std::size_t
 
 } // namespace detail
 
-/// Products of each token with the experts that it chose, matrices of one shape: `chosen` holds as many indices a token as tokens
-/// have choices, token after token, and y[i], `stride` floats from choice to choice, is the product of experts[chosen[i]] with the
-/// token of choice i. Tokens are grouped by expert, so that each chosen matrix is read once for each block of its tokens; the
-/// panels of all of them are shared out together through parallel_for. The bits are those of gemm with one token. Allocates
-/// nothing. Expects: chosen.size() a multiple of x.tokens, every index below experts.size(); every expert with rows and columns
-/// of the first, x.columns == columns; stride >= rows; y.size() holds the rows of every choice; scratch as it says.
+/// Products of each token with the experts that it chose, matrices of one shape: `chosen` holds as many indices a token
+/// as tokens have choices, token after token, and y[i], `stride` floats from choice to choice, is the product of
+/// experts[chosen[i]] with the token of choice i. Tokens are grouped by expert, so that each chosen matrix is read once
+/// for each block of its tokens; the panels of all of them are shared out together through parallel_for. The bits are
+/// those of gemm with one token. Allocates nothing. Expects: chosen.size() a multiple of x.tokens, every index below
+/// experts.size(); every expert with rows and columns of the first, x.columns == columns; stride >= rows; y.size() holds
+/// the rows of every choice; scratch as it says.
 template <weight_format B, class Isa, class Parallel = serial>
 void gemm_experts(std::span<const packed_matrix<B, Isa>> experts, const packed_activations<B, Isa>& x,
                   std::span<const std::uint32_t> chosen, std::span<float> y, std::size_t stride, expert_scratch scratch,

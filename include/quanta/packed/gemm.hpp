@@ -13,10 +13,10 @@ struct gemm_part {
   std::size_t stride = 0; ///< floats from token to token of y
 };
 
-/// Products of several matrices with the same activations (queries, keys and values; gate and up): y[token][row] of each part. The
-/// panels of all matrices are shared out together through parallel_for, so that small ones do not wait for each other; the bits
-/// are those of a product apart. Reads each packed matrix once for each block of tokens that fits the cache. Expects of each part:
-/// matrix.columns == x.columns, stride >= matrix.rows, y.size() holds every token's rows.
+/// Products of several matrices with the same activations (queries, keys and values; gate and up): y[token][row] of each
+/// part. The panels of all matrices are shared out together through parallel_for, so that small ones do not wait for each
+/// other; the bits are those of a product apart. Reads each packed matrix once for each block of tokens that fits the
+/// cache. Expects of each part: matrix.columns == x.columns, stride >= matrix.rows, y.size() holds every token's rows.
 template <weight_format B, class Isa, class Parallel = serial>
 void gemm(std::span<const gemm_part<B, Isa>> parts, const packed_activations<B, Isa>& x, Parallel&& parallel_for = {}) {
   using layout = detail::packed_layout<Isa, B>;
@@ -37,10 +37,11 @@ void gemm(std::span<const gemm_part<B, Isa>> parts, const packed_activations<B, 
   });
 }
 
-/// Y = X W^T: y[token][row] is the product of a matrix row with a token's activations, `stride` floats from token to token: into a
-/// slice of a wider Y, pass y.subspan(first column of the slice) and the wide Y's columns. Panels of rows are shared out through
-/// parallel_for; the bits do not depend on how. Reads the packed matrix once for each block of tokens that fits the cache, and
-/// takes 10 to 20 KB of stack. Expects: x.columns == matrix.columns; stride >= matrix.rows; y.size() holds every token's rows.
+/// Y = X W^T: y[token][row] is the product of a matrix row with a token's activations, `stride` floats from token to
+/// token: into a slice of a wider Y, pass y.subspan(first column of the slice) and the wide Y's columns. Panels of rows
+/// are shared out through parallel_for; the bits do not depend on how. Reads the packed matrix once for each block of
+/// tokens that fits the cache, and takes 10 to 20 KB of stack. Expects: x.columns == matrix.columns; stride >=
+/// matrix.rows; y.size() holds every token's rows.
 template <weight_format B, class Isa, class Parallel = serial>
 void gemm(const packed_matrix<B, Isa>& matrix, const packed_activations<B, Isa>& x, std::span<float> y, std::size_t stride,
           Parallel&& parallel_for = {}) {
@@ -49,7 +50,8 @@ void gemm(const packed_matrix<B, Isa>& matrix, const packed_activations<B, Isa>&
 }
 /// The same with y[token][row] without gaps.
 template <weight_format B, class Isa, class Parallel = serial>
-void gemm(const packed_matrix<B, Isa>& matrix, const packed_activations<B, Isa>& x, std::span<float> y, Parallel&& parallel_for = {}) {
+void gemm(const packed_matrix<B, Isa>& matrix, const packed_activations<B, Isa>& x, std::span<float> y,
+          Parallel&& parallel_for = {}) {
   gemm(matrix, x, y, matrix.rows, parallel_for);
 }
 

@@ -1,19 +1,21 @@
-// The inner loop of gemm: a panel of rows times a tile of tokens; one for formats with a float a group, one for integer scales.
+// The inner loop of gemm: a panel of rows times a tile of tokens; one for float scales, one for integer scales.
 //
-// Codes are unpacked beside the products, whose pipes leave room for masks and shifts. Where a code times its integer scale is still
-// a byte, no product is left to do a group; for many tokens such codes are scaled once for all tiles (expand).
+// Codes are unpacked beside the products, whose pipes leave room for masks and shifts. Where a code times its integer
+// scale is still a byte, no product is left to do a group; for many tokens such codes are scaled once for all tiles
+// (expand).
 //
-// Each output is one fixed chain of float operations, whatever the number of tokens and threads: groups ascending, exact integers
-// inside. Formats of runs: y += round(round(T * d) * dy), T the exact sum of a group; affine: y -= round(minimum * (dy * sum of Y)).
-// Super-blocks: the same with T = sum of s[g] * T[g] over the block, and y -= round(round(M * dmin) * dy), M = sum of m[g] * Y.
+// Each output is one fixed chain of float operations, whatever the number of tokens and threads: groups ascending, exact
+// integers inside.
+//   runs          y += round(round(T * d) * dy), T the exact sum of a group; affine: y -= round(minimum * (dy * sum of Y))
+//   super-blocks  the same with T = sum of s[g] * T[g] over the block; y -= round(round(M * dmin) * dy), M = sum of m[g] * Y
 #pragma once
 
 #include "quanta/packed/activations.hpp"
 
 namespace quanta::detail {
 
-/// Integer scales that a code is multiplied with while it stays a byte: the group then needs no product with its sums. (Where
-/// products are words first, the scale multiplies those at no cost.)
+/// Integer scales that a code is multiplied with while it stays a byte: the group then needs no product with its sums.
+/// (Where products are words first, the scale multiplies those at no cost.)
 template <class Isa, class B>
 constexpr bool scales_fit_codes() {
   if constexpr (super_format<B> && simd::has_wide_quads<Isa> && requires { B::largest_scale; })
@@ -47,7 +49,8 @@ struct expanded_layout : packed_layout<Isa, B> {
 
 /// The codes of step K, multiplied by their group's scale where that fits a byte: two products in one of 16 bits, no carry.
 template <class Layout, class B, int K, class Isa>
-[[gnu::always_inline]] inline auto scaled_codes_of_step(const std::uint8_t* codes, const simd::vec<std::int32_t, Layout::rows, Isa>& scale) {
+[[gnu::always_inline]] inline auto scaled_codes_of_step(const std::uint8_t* codes,
+                                                        const simd::vec<std::int32_t, Layout::rows, Isa>& scale) {
   using V = simd::vec<std::uint8_t, Layout::vector_bytes, Isa>;
   using W = simd::vec<std::uint16_t, Layout::vector_bytes / 2, Isa>;
   return std::bit_cast<V>(std::bit_cast<W>(codes_of_step<Layout, B, K, Isa>(codes)) * std::bit_cast<W>(scale));
@@ -73,7 +76,8 @@ inline void expand(const std::uint8_t* panel, std::size_t chunks, std::uint8_t* 
         const auto scale = spread_scales<layout, Isa>(panel, run * parts + part());
         simd::unroll<steps>([&](auto step) __attribute__((always_inline)) {
           constexpr int k = part() * steps + step();
-          simd::store(codes + k * layout::vector_bytes, scaled_codes_of_step<layout, B, k, Isa>(panel + run * layout::run_bytes, scale));
+          simd::store(codes + k * layout::vector_bytes,
+                      scaled_codes_of_step<layout, B, k, Isa>(panel + run * layout::run_bytes, scale));
         });
       });
 }
@@ -139,7 +143,8 @@ struct tile_kernel {
   }
   /// Adds the products of steps First .. First + Count - 1 of a run of 32 columns, times `factor` if they are words first.
   template <int First, int Count, class Unpack>
-  [[gnu::always_inline]] static void add_steps(Unpack&& codes_of, const std::uint8_t* y, I (&sums)[T], const W& factor = simd::fill<W>(1)) {
+  [[gnu::always_inline]] static void add_steps(Unpack&& codes_of, const std::uint8_t* y, I (&sums)[T],
+                                               const W& factor = simd::fill<W>(1)) {
     if constexpr (in_words) {
       constexpr int steps = word_steps<B>() < Count ? word_steps<B>() : Count;
       simd::unroll<Count / steps>([&](auto batch) __attribute__((always_inline)) {
@@ -238,8 +243,11 @@ struct tile_kernel {
             sums[t] = of_token<I>(tile + starts_at + 4 * group * T, t);
           });
           add_steps<part() * steps, steps>(plain(weights), bytes, sums);
-          const I scale = simd::load_bytes<P, Isa>(reinterpret_cast<const std::int8_t*>(panel + layout::scales_at + group * P));
-          each_token([&](std::size_t t) __attribute__((always_inline)) { total[t] = simd::settled(total[t] + sums[t] * scale); });
+          const auto* scales = reinterpret_cast<const std::int8_t*>(panel + layout::scales_at + group * P);
+          const I scale = simd::load_bytes<P, Isa>(scales);
+          each_token([&](std::size_t t) __attribute__((always_inline)) {
+            total[t] = simd::settled(total[t] + sums[t] * scale);
+          });
         });
       }
     }
@@ -254,8 +262,8 @@ struct tile_kernel {
       for (std::size_t pair = 0; pair < layout::groups / 2; ++pair) {
         const auto m = simd::load_words<2 * P, Isa>(panel + layout::minima_at + pair * 2 * P);
         each_token([&](std::size_t t) __attribute__((always_inline)) {
-          below[t] = simd::add_pairs<P, Isa>(
-              below[t], m, simd::broadcast_pair<2 * P, Isa>(reinterpret_cast<const std::int16_t*>(tile + sums_at + 4 * (pair * T + t))));
+          const auto* two = reinterpret_cast<const std::int16_t*>(tile + sums_at + 4 * (pair * T + t));
+          below[t] = simd::add_pairs<P, Isa>(below[t], m, simd::broadcast_pair<2 * P, Isa>(two));
         });
       }
       const F dmin = factors(panel + layout::d_at + 2 * P);

@@ -31,7 +31,8 @@ inline void multiply_panel(const std::uint8_t* panel, std::size_t chunks, const 
       const read_ahead ahead{panel + from * layout::chunk_bytes + distance + bytes * (token - first) / (last - first),
                              layout::chunk_bytes * size / (last - first) / runs_of<B>};
       const std::uint8_t* weights = panel + from * layout::chunk_bytes;
-      const std::uint8_t* tile = tiles + token * token_bytes + from * (layout::columns / activations::columns * activations::token_bytes) * size;
+      constexpr std::size_t chunk_token_bytes = layout::columns / activations::columns * activations::token_bytes;
+      const std::uint8_t* tile = tiles + token * token_bytes + from * chunk_token_bytes * size;
       float* y = out + (token - first) * layout::rows;
       if (size == widest_tile<Isa>)
         tile_kernel<Isa, B, widest_tile<Isa>, Codes>::multiply(weights, codes, tile, count, ahead, y);
@@ -67,14 +68,16 @@ inline void multiply_panels(const packed_matrix<B, Isa>& matrix, std::size_t beg
   const std::size_t chunks = matrix.columns / B::block_size, panel_bytes = layout::panel_bytes(matrix.columns);
   const std::size_t token_bytes = activation_bytes<B, Isa>(1, matrix.columns);
   const std::size_t fitting = token_bytes == 0 ? tokens : token_block_bytes / token_bytes;
-  const std::size_t most = fitting < token_block ? fitting : token_block, block = most < widest_tile<Isa> ? widest_tile<Isa> : most;
+  const std::size_t most = fitting < token_block ? fitting : token_block;
+  const std::size_t block = most < widest_tile<Isa> ? widest_tile<Isa> : most;
   alignas(64) float sums[(token_block + widest_tile<Isa>) * layout::rows];
   for (std::size_t first = 0; first < tokens;) {
     std::size_t last = first; // whole tiles
     while (last < tokens && (last == first || last - first < block))
       last += tile_of<Isa>(last, tokens).size;
     for (std::size_t panel = begin; panel < end; ++panel) {
-      const std::size_t row = panel * layout::rows, count = matrix.rows - row < layout::rows ? matrix.rows - row : layout::rows;
+      const std::size_t row = panel * layout::rows;
+      const std::size_t count = matrix.rows - row < layout::rows ? matrix.rows - row : layout::rows;
       multiply_panel<Isa, B>(reinterpret_cast<const std::uint8_t*>(matrix.bytes.data()) + panel * panel_bytes, chunks, tiles,
                              token_bytes, first, last, tokens, sums);
       for (std::size_t token = first; token < last; ++token)
@@ -84,7 +87,8 @@ inline void multiply_panels(const packed_matrix<B, Isa>& matrix, std::size_t beg
   }
 }
 
-/// Calls f(item, begin, end) for the part of first .. last that lies in each of `count` items laid end to end, size(item) long.
+/// Calls f(item, begin, end) for the part of first .. last that lies in each of `count` items laid end to end, size(item)
+/// long.
 template <class Size, class F>
 [[gnu::always_inline]] inline void for_each_stretch(std::size_t count, std::size_t first, std::size_t last, Size size, F f) {
   for (std::size_t item = 0, start = 0; item < count && start < last; ++item) {

@@ -68,17 +68,17 @@ template <class Layout, class B>
 
 } // namespace detail
 
-/// Formats whose packed form says all that the blocks say. The codebook types are packed as the values that their entries stand
-/// for, and formats of users need not know how to assemble a block.
+/// Formats whose packed form says all that the blocks say. The codebook types are packed as the values that their entries
+/// stand for, and formats of users need not know how to assemble a block.
 template <class B>
 concept unpackable_format = weight_format<B> && requires(B block, f16 h, const std::int8_t* s, std::uint8_t* q) {
   requires requires { block.assemble(q); } || requires { block.assemble(h, q); } || requires { block.assemble(h, s, q); } ||
                requires { block.assemble(h, h, q, q, q); } || requires { { block.qs[0] } -> std::same_as<std::int8_t&>; };
 };
 
-/// Writes the blocks of a packed matrix, row after row: what pack() was given, bit for bit. (Of bits that no value depends on, the
-/// ones that encoders write: bit 7 and NaN of nvfp4's scales, bytes of tq1_0 that stand for no five digits.) Panels are shared out
-/// through parallel_for. Expects: blocks.size() == rows * columns / block size.
+/// Writes the blocks of a packed matrix, row after row: what pack() was given, bit for bit. (Of bits that no value
+/// depends on, the ones that encoders write: bit 7 and NaN of nvfp4's scales, bytes of tq1_0 that stand for no five
+/// digits.) Panels are shared out through parallel_for. Expects: blocks.size() == rows * columns / block size.
 template <unpackable_format B, class Isa, class Parallel = serial>
 void unpack(const packed_matrix<B, Isa>& matrix, std::span<B> blocks, Parallel&& parallel_for = {}) {
   using layout = detail::packed_layout<Isa, B>;

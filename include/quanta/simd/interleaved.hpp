@@ -55,7 +55,8 @@ template <int From, int Count, int To, std::size_t N, class Isa>
 
 /// Transposes 8 rows of 8 words of 4 bytes: word r of row k of the result is word k of row r. Strides are in bytes.
 template <class Isa>
-[[gnu::always_inline]] inline void transpose_words(const std::uint8_t* p, std::size_t stride, std::uint8_t* out, std::size_t out_stride) {
+[[gnu::always_inline]] inline void transpose_words(const std::uint8_t* p, std::size_t stride, std::uint8_t* out,
+                                                   std::size_t out_stride) {
   native<Isa>::transpose_words(p, stride, out, out_stride);
 }
 
