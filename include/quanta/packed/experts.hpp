@@ -10,7 +10,9 @@ struct expert_scratch {
   std::span<std::uint32_t> indices; ///< expert_indices(experts, choices)
   std::span<std::byte> activations; ///< activation_bytes<B, Isa>(choices, columns)
 };
-constexpr std::size_t expert_indices(std::size_t experts, std::size_t choices) { return experts + 1 + choices; }
+[[gnu::always_inline]] constexpr std::size_t expert_indices(std::size_t experts, std::size_t choices) {
+  return experts + 1 + choices;
+}
 
 namespace detail {
 
