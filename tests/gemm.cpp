@@ -9,8 +9,14 @@
 namespace {
 
 using quanta::isa::native;
+#ifdef QUANTA_TEST_EVERY_FORMAT // minutes to compile; a level between the lowest and the best takes one format of each kind
 using tested = quanta::weight_formats::append<quanta::linear_block<3, 64>, quanta::linear_block<4, 128>,
                                               quanta::linear_block<8, 64, quanta::affine>, quanta::int8_block<128>>;
+#else
+using tested = quanta::type_list<quanta::q4_0, quanta::q8_0, quanta::q5_1, quanta::q2_k, quanta::q3_k, quanta::q4_k,
+                                 quanta::q6_k, quanta::iq4_xs, quanta::iq1_m, quanta::tq2_0, quanta::nvfp4,
+                                 quanta::linear_block<8, 64, quanta::affine>>;
+#endif
 
 template <class B>
 std::vector<B> encoded(const std::vector<float>& x) {
@@ -85,7 +91,7 @@ TEST_CASE("gemm has the same bits whatever the tokens beside, the threads and th
   tested::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name, B::block_size);
-    const std::size_t rows = 70, columns = 768, tokens = 13;
+    const std::size_t rows = 70, columns = 768, tokens = 29;
     const auto blocks = encoded<B>(golden::rows(3, "gaussian", rows, columns));
     const auto x = golden::rows(4, "outlier", tokens, columns);
     const auto together = product<native>(blocks, rows, columns, x, tokens);

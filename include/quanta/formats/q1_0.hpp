@@ -14,7 +14,7 @@ namespace quanta {
 struct q1_0 : detail::nibble_block_traits {
   static constexpr bool half_first = true;
   static constexpr std::size_t block_size = 128, group_size = 128, runs = 4;
-  static constexpr int code_offset = 1, levels = 3; // codes are seen as 0 and 2
+  static constexpr int code_offset = 1, levels = 3, code_step = 2; // codes are seen as 0 and 2
   static constexpr tensor_type type = tensor_type::q1_0;
   static constexpr std::string_view name = "q1_0";
 

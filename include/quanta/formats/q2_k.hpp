@@ -18,7 +18,7 @@ template <>
 struct super_block<2> : detail::super_block_traits {
   static constexpr std::size_t group_size = 16;
   static constexpr bool affine = true;
-  static constexpr int code_offset = 0, levels = 4;
+  static constexpr int code_offset = 0, levels = 4, largest_scale = 15;
   static constexpr tensor_type type = tensor_type::q2_k;
   static constexpr std::string_view name = "q2_K";
 

@@ -13,27 +13,30 @@
 namespace quanta {
 namespace detail {
 
-/// Tokens of the widest tile; the others that are compiled are 4, 2 and 1.
-inline constexpr std::size_t widest_tile = 6;
-/// Tokens of the next tile when `left` are left: 6 each, but 4 and 4 rather than 6 and 2.
+/// Tokens of the widest tile, as many as have their sums in registers; the others that are compiled are 4, 2 and 1.
+template <class Isa>
+inline constexpr std::size_t widest_tile = simd::has_byte_pairs<Isa> ? 4 : 6;
+/// Tokens of the next tile when `left` are left: the widest, but 4 and 4 rather than 6 and 2.
+template <class Isa>
 constexpr std::size_t next_tile(std::size_t left) {
-  if (left == 8 || (left >= 4 && left < 6))
-    return 4;
-  return left >= 6 ? 6 : left >= 2 ? 2 : left;
+  if (left >= widest_tile<Isa> && left != 8)
+    return widest_tile<Isa>;
+  return left >= 4 ? 4 : left >= 2 ? 2 : left;
 }
 
 struct tile_place {
   std::size_t first, size; ///< tokens
 };
 /// The tile that a token lies in.
+template <class Isa>
 constexpr tile_place tile_of(std::size_t token, std::size_t tokens) {
   // all but the last few tokens are in tiles of the widest size
-  const std::size_t whole = tokens >= 12 ? (tokens - 8) / widest_tile : 0;
-  if (token < whole * widest_tile)
-    return {token / widest_tile * widest_tile, widest_tile};
-  tile_place place{whole * widest_tile, next_tile(tokens - whole * widest_tile)};
+  const std::size_t whole = tokens >= 12 ? (tokens - 8) / widest_tile<Isa> : 0;
+  if (token < whole * widest_tile<Isa>)
+    return {token / widest_tile<Isa> * widest_tile<Isa>, widest_tile<Isa>};
+  tile_place place{whole * widest_tile<Isa>, next_tile<Isa>(tokens - whole * widest_tile<Isa>)};
   while (token >= place.first + place.size)
-    place = {place.first + place.size, next_tile(tokens - place.first - place.size)};
+    place = {place.first + place.size, next_tile<Isa>(tokens - place.first - place.size)};
   return place;
 }
 
@@ -105,12 +108,12 @@ packed_activations<B, Isa> pack_activations(std::span<const float> x, std::size_
   QUANTA_EXPECTS(columns % B::block_size == 0);
   QUANTA_EXPECTS(x.size() == tokens * columns);
   QUANTA_EXPECTS(storage.size() >= bytes);
-  parallel_for((tokens + detail::widest_tile - 1) / detail::widest_tile, [&](std::size_t begin, std::size_t end) {
+  parallel_for((tokens + detail::widest_tile<Isa> - 1) / detail::widest_tile<Isa>, [&](std::size_t begin, std::size_t end) {
     using R = encode::register_of<Isa>;
     constexpr std::size_t W = encode::register_lanes<Isa>;
-    const std::size_t last = end * detail::widest_tile < tokens ? end * detail::widest_tile : tokens;
-    for (std::size_t token = begin * detail::widest_tile; token < last; ++token) {
-      const auto place = detail::tile_of(token, tokens);
+    const std::size_t last = end * detail::widest_tile<Isa> < tokens ? end * detail::widest_tile<Isa> : tokens;
+    for (std::size_t token = begin * detail::widest_tile<Isa>; token < last; ++token) {
+      const auto place = detail::tile_of<Isa>(token, tokens);
       auto* tile = reinterpret_cast<std::uint8_t*>(storage.data()) + place.first * stretches * layout::token_bytes;
       const float* row = x.data() + token * columns;
       for (std::size_t s = 0; s < stretches; s += W) {

@@ -52,6 +52,13 @@ struct packed_layout {
   static constexpr std::size_t vectors = has_bytes ? 8 : bits_at + (has_bits ? 1 : 0);
   static constexpr std::size_t run_bytes = vectors * vector_bytes;
 
+  /// Stored codes are multiples of this: codes 0 and 2 of one bit.
+  static constexpr int code_step = [] {
+    if constexpr (requires { B::code_step; })
+      return B::code_step;
+    else
+      return 1;
+  }();
   /// Bytes above 127 are kept signed where the level's products want them so; what is taken from the codes after that.
   static constexpr bool wide_codes = B::code_offset == 128 || !has_plain_codes<B>();
   static constexpr bool signed_codes = wide_codes && !simd::has_wide_quads<Isa>;
@@ -70,9 +77,9 @@ struct packed_layout {
   static constexpr std::size_t panel_bytes(std::size_t column_count) { return column_count / columns * chunk_bytes; }
 };
 
-/// The codes of step K of the 32 columns at p, as the layout's products want them.
-template <class Layout, class B, int K, class Isa>
-[[gnu::always_inline]] inline simd::vec<std::uint8_t, Layout::vector_bytes, Isa> codes_of_step(const std::uint8_t* p) {
+/// The stored codes of step K of the 32 columns at p: indices where codes are looked up.
+template <class Layout, int K, class Isa>
+[[gnu::always_inline]] inline simd::vec<std::uint8_t, Layout::vector_bytes, Isa> stored_step(const std::uint8_t* p) {
   using V = simd::vec<std::uint8_t, Layout::vector_bytes, Isa>;
   constexpr std::size_t bytes = Layout::vector_bytes;
   if constexpr (Layout::has_bytes) {
@@ -88,13 +95,46 @@ template <class Layout, class B, int K, class Isa>
               simd::move_bits<2 * (K % 4), 2, Layout::has_nibbles ? 4 : 0>(simd::load<V>(p + (Layout::crumbs_at + K / 4) * bytes));
     if constexpr (Layout::has_bits)
       codes = codes | simd::move_bits<K, 1, Layout::bits - 1>(simd::load<V>(p + Layout::bits_at * bytes));
-    if constexpr (Layout::looked_up) {
-      codes = simd::look_up_bytes(B::codes_by_nibble, codes);
-      if constexpr (Layout::signed_codes)
-        codes = codes ^ simd::fill<V>(0x80);
-    }
     return codes;
   }
+}
+
+/// The codes of step K as the layout's products want them.
+template <class Layout, class B, int K, class Isa>
+[[gnu::always_inline]] inline simd::vec<std::uint8_t, Layout::vector_bytes, Isa> codes_of_step(const std::uint8_t* p) {
+  auto codes = stored_step<Layout, K, Isa>(p);
+  if constexpr (Layout::looked_up) {
+    codes = simd::look_up_bytes(B::codes_by_nibble, codes);
+    if constexpr (Layout::signed_codes)
+      codes = codes ^ simd::fill<decltype(codes)>(0x80);
+  }
+  return codes;
+}
+
+/// Writes the planes of 32 columns from their 8 steps of stored codes, one vector after the other.
+template <class Layout, class Isa>
+[[gnu::always_inline]] inline void store_steps(const std::uint8_t* steps, std::uint8_t* p) {
+  using V = simd::vec<std::uint8_t, Layout::vector_bytes, Isa>;
+  constexpr std::size_t bytes = Layout::vector_bytes;
+  // Count bits of steps First, First + 1, .., from bit From, side by side from the low bits up
+  const auto plane = [&]<int First, int Count, int From>(std::integer_sequence<int, First, Count, From>, std::size_t at)
+                         __attribute__((always_inline)) {
+    V all = simd::fill<V>(0);
+    simd::unroll<8 / Count>([&](auto k) __attribute__((always_inline)) {
+      all = all | simd::move_bits<From, Count, Count * k()>(simd::load<V>(steps + (First + k()) * bytes));
+    });
+    simd::store(p + at * bytes, all);
+  };
+  if constexpr (Layout::has_bytes)
+    std::memcpy(p, steps, 8 * bytes);
+  if constexpr (Layout::has_nibbles)
+    simd::unroll<4>([&](auto v) __attribute__((always_inline)) { plane(std::integer_sequence<int, 2 * v(), 4, 0>{}, v()); });
+  if constexpr (Layout::has_crumbs)
+    simd::unroll<2>([&](auto v) __attribute__((always_inline)) {
+      plane(std::integer_sequence<int, 4 * v(), 2, Layout::has_nibbles ? 4 : 0>{}, Layout::crumbs_at + v());
+    });
+  if constexpr (Layout::has_bits)
+    plane(std::integer_sequence<int, 0, 1, Layout::bits - 1>{}, Layout::bits_at);
 }
 
 } // namespace quanta::detail

@@ -50,35 +50,12 @@ template <class Isa, class B>
 }
 
 /// Writes the planes of 32 columns; row r of the panel has its codes at codes + r * row_stride.
-template <class Layout>
+template <class Layout, class Isa>
 [[gnu::always_inline]] inline void pack_run(const std::uint8_t* codes, std::size_t row_stride, std::uint8_t* out) {
-  constexpr std::size_t bytes = Layout::vector_bytes;
-  for (std::size_t lane = 0; lane < bytes; ++lane) {
-    const std::uint8_t* c = codes + lane / 4 * row_stride + lane % 4;
-    std::uint8_t* o = out + lane;
-    const auto step = [&](std::size_t k) { return static_cast<unsigned>(c[4 * k]); };
-    if constexpr (Layout::has_bytes)
-      for (std::size_t k = 0; k < 8; ++k)
-        o[k * bytes] = c[4 * k];
-    if constexpr (Layout::has_nibbles)
-      for (std::size_t p = 0; p < 4; ++p)
-        o[p * bytes] = static_cast<std::uint8_t>((step(2 * p) & 15) | (step(2 * p + 1) & 15) << 4);
-    if constexpr (Layout::has_crumbs) {
-      constexpr int shift = Layout::has_nibbles ? 4 : 0;
-      for (std::size_t p = 0; p < 2; ++p) {
-        unsigned byte = 0;
-        for (std::size_t r = 0; r < 4; ++r)
-          byte |= (step(4 * p + r) >> shift & 3) << 2 * r;
-        o[(Layout::crumbs_at + p) * bytes] = static_cast<std::uint8_t>(byte);
-      }
-    }
-    if constexpr (Layout::has_bits) {
-      unsigned byte = 0;
-      for (std::size_t k = 0; k < 8; ++k)
-        byte |= (step(k) >> (Layout::bits - 1) & 1) << k;
-      o[Layout::bits_at * bytes] = static_cast<std::uint8_t>(byte);
-    }
-  }
+  alignas(64) std::uint8_t steps[8 * Layout::vector_bytes];
+  for (std::size_t row = 0; row < Layout::rows; row += 8)
+    simd::transpose_words<Isa>(codes + row * row_stride, row_stride, steps + 4 * row, Layout::vector_bytes);
+  store_steps<Layout, Isa>(steps, out);
 }
 
 template <class T>
@@ -93,14 +70,14 @@ template <class Layout, class B>
   constexpr std::size_t P = Layout::rows;
   if constexpr (Layout::super) {
     if constexpr (Layout::group_scales) {
-      const auto s = block.group_scales();
+      const auto s = std::bit_cast<std::array<std::uint8_t, 16>>(block.group_scales());
       for (std::size_t g = 0; g < Layout::groups; ++g)
-        chunk[Layout::scales_at + g * P + row] = static_cast<std::uint8_t>(s[g]);
+        chunk[Layout::scales_at + g * P + row] = s[g];
     }
     if constexpr (B::affine) {
-      const auto m = block.group_minima();
-      for (std::size_t g = 0; g < Layout::groups; ++g)
-        chunk[Layout::minima_at + g / 2 * 2 * P + 2 * row + g % 2] = static_cast<std::uint8_t>(m[g]);
+      const auto m = std::bit_cast<std::array<std::uint8_t, 16>>(block.group_minima());
+      for (std::size_t g = 0; g < Layout::groups; g += 2)
+        std::memcpy(chunk + Layout::minima_at + g * P + 2 * row, &m[g], 2);
       put_field(chunk + Layout::d_at + 2 * P + 2 * row, block.dmin.get().bits);
     }
     if constexpr (requires { block.collected_d(); })
@@ -131,17 +108,20 @@ packed_matrix<B, Isa> pack(const matrix_view<B>& matrix, std::span<std::byte> st
   QUANTA_EXPECTS(storage.size() >= bytes);
   parallel_for(layout::panels(matrix.rows), [&](std::size_t begin, std::size_t end) {
     alignas(64) std::uint8_t codes[layout::rows * B::block_size];
+    const B absent{};
     for (std::size_t panel = begin; panel < end; ++panel)
       for (std::size_t c = 0; c < chunks; ++c) {
         auto* out = reinterpret_cast<std::uint8_t*>(storage.data()) + (panel * chunks + c) * layout::chunk_bytes;
         for (std::size_t row = 0; row < layout::rows; ++row) {
           const std::size_t r = panel * layout::rows + row;
-          const B block = r < matrix.rows ? matrix.blocks[r * chunks + c] : B{};
+          const B& block = r < matrix.rows ? matrix.blocks[r * chunks + c] : absent;
+          for (std::size_t i = 0; i < sizeof(B); i += 64) // as many streams as rows are more than the hardware follows
+            __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(&block) + 512 + i);
           detail::stored_codes<Isa>(block, codes + row * B::block_size);
           detail::pack_factors<layout>(block, row, out);
         }
         for (std::size_t run = 0; run < B::block_size / detail::run_size; ++run)
-          detail::pack_run<layout>(codes + run * detail::run_size, B::block_size, out + run * layout::run_bytes);
+          detail::pack_run<layout, Isa>(codes + run * detail::run_size, B::block_size, out + run * layout::run_bytes);
       }
   });
   return {storage.first(bytes), matrix.rows, matrix.columns};

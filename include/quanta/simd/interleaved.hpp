@@ -5,25 +5,21 @@
 
 namespace quanta::simd {
 
-namespace detail {
-/// f(parts...) on each register (or array) of vectors whose shapes agree, joined to an R.
-template <class R, class F, class... V>
-[[gnu::always_inline]] inline R each_register(F f, const V&... operands) {
-  if constexpr (form<R> == shape::pair) {
-    R r;
-    r.low = each_register<typename vec_traits<R>::half>(f, operands.low...);
-    r.high = each_register<typename vec_traits<R>::half>(f, operands.high...);
-    return r;
-  } else {
-    return f(operands...);
-  }
-}
-} // namespace detail
-
 /// Whether the level multiplies unsigned by signed bytes into 32-bit sums without an int16 between: codes up to 255 are then
 /// taken as they are. Elsewhere bytes above 127 have to be signed.
 template <class Isa>
 inline constexpr bool has_wide_quads = Isa::value == isa::level::avx512;
+
+/// Whether the level has products of bytes that are added up in pairs as 16-bit words: sums of small codes are kept so.
+template <class Isa>
+inline constexpr bool has_byte_pairs = Isa::value == isa::level::x86_64_v2 || Isa::value == isa::level::avx2;
+
+/// A sum as it is: what follows is not joined with what went before. GCC reassociates integer sums of unrolled steps, keeps all of
+/// their terms and runs out of registers.
+template <class T, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<T, N, Isa> settled(const vec<T, N, Isa>& sum) {
+  return std::bit_cast<vec<T, N, Isa>>(unfused(std::bit_cast<vec<float, N * sizeof(T) / sizeof(float), Isa>>(sum)));
+}
 
 /// The same four bytes at p in every lane.
 template <std::size_t N, class Isa>
@@ -57,11 +53,18 @@ template <int From, int Count, int To, std::size_t N, class Isa>
   }
 }
 
+/// Transposes 8 rows of 8 words of 4 bytes: word r of row k of the result is word k of row r. Strides are in bytes.
+template <class Isa>
+[[gnu::always_inline]] inline void transpose_words(const std::uint8_t* p, std::size_t stride, std::uint8_t* out,
+                                                   std::size_t out_stride) {
+  native<Isa>::transpose_words(p, stride, out, out_stride);
+}
+
 /// table[indices], all indices below 16.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> look_up_bytes(const std::array<std::uint8_t, 16>& table,
                                                                       const vec<std::uint8_t, N, Isa>& indices) {
-  return detail::each_register<vec<std::uint8_t, N, Isa>>(
+  return detail::split<vec<std::uint8_t, N, Isa>>(
       [&](const auto& i) __attribute__((always_inline)) { return native<Isa>::look_up_register(table, i); }, indices);
 }
 /// The same two words at p in every lane.
@@ -91,8 +94,17 @@ template <std::size_t N, class Isa>
                                                                   const vec<std::uint8_t, 4 * N, Isa>& u,
                                                                   const vec<std::uint8_t, 4 * N, Isa>& s) {
   using R = vec<std::int32_t, N, Isa>;
-  return detail::each_register<R>([](const auto& a, const auto& b, const auto& c)
+  return detail::split<R>([](const auto& a, const auto& b, const auto& c)
                                       __attribute__((always_inline)) { return native<Isa>::add_quads(a, b, c); }, sums, u, s);
+}
+/// pairs[k] + u[2k] * s[2k] + u[2k+1] * s[2k+1], which int16 holds.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int16_t, N, Isa> add_byte_pairs(const vec<std::int16_t, N, Isa>& pairs,
+                                                                       const vec<std::uint8_t, 2 * N, Isa>& u,
+                                                                       const vec<std::uint8_t, 2 * N, Isa>& s) {
+  return detail::split<vec<std::int16_t, N, Isa>>(
+      [](const auto& a, const auto& b, const auto& c) __attribute__((always_inline)) { return native<Isa>::add_byte_pairs(a, b, c); },
+      pairs, u, s);
 }
 /// The same with c signed, -128 to 127, in place of u; s is not -128.
 template <std::size_t N, class Isa>
@@ -100,7 +112,7 @@ template <std::size_t N, class Isa>
                                                                          const vec<std::uint8_t, 4 * N, Isa>& c,
                                                                          const vec<std::uint8_t, 4 * N, Isa>& s) {
   using R = vec<std::int32_t, N, Isa>;
-  return detail::each_register<R>([](const auto& a, const auto& b, const auto& d)
+  return detail::split<R>([](const auto& a, const auto& b, const auto& d)
                                       __attribute__((always_inline)) { return native<Isa>::add_signed_quads(a, b, d); }, sums, c, s);
 }
 /// sums[k] + a[2k] * b[2k] + a[2k+1] * b[2k+1].
@@ -109,7 +121,7 @@ template <std::size_t N, class Isa>
                                                                   const vec<std::int16_t, 2 * N, Isa>& a,
                                                                   const vec<std::int16_t, 2 * N, Isa>& b) {
   using R = vec<std::int32_t, N, Isa>;
-  return detail::each_register<R>([](const auto& x, const auto& y, const auto& z)
+  return detail::split<R>([](const auto& x, const auto& y, const auto& z)
                                       __attribute__((always_inline)) { return native<Isa>::add_pairs(x, y, z); }, sums, a, b);
 }
 

@@ -306,6 +306,12 @@ struct native<isa::portable> {
       r.v[i] = p[i];
     return r;
   }
+  [[gnu::always_inline]] static void transpose_words(const std::uint8_t* p, std::size_t stride, std::uint8_t* out,
+                                                     std::size_t out_stride) {
+    for (std::size_t r = 0; r < 8; ++r)
+      for (std::size_t k = 0; k < 8; ++k)
+        std::memcpy(out + k * out_stride + 4 * r, p + r * stride + 4 * k, 4);
+  }
   template <std::size_t N>
   [[gnu::always_inline]] static ints<N> add_quads(ints<N> sums, const vec<std::uint8_t, 4 * N, level>& u,
                                                   const vec<std::uint8_t, 4 * N, level>& s) {

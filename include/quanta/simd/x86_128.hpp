@@ -296,6 +296,23 @@ struct x86_128 {
                                             join({_mm_sign_epi8(c.low.v, s.low.v)}, {_mm_sign_epi8(c.high.v, s.high.v)}), scales);
   }
   [[gnu::always_inline]] static ints4 pair_dot(const words8& a, const words8& b) { return {_mm_madd_epi16(a.v, b.v)}; }
+  /// Quarters of 4 rows of 4 words.
+  [[gnu::always_inline]] static void transpose_words(const std::uint8_t* p, std::size_t stride, std::uint8_t* out,
+                                                     std::size_t out_stride) {
+    for (std::size_t r = 0; r < 8; r += 4)
+      for (std::size_t k = 0; k < 8; k += 4) {
+        const std::uint8_t* from = p + r * stride + 4 * k;
+        auto* to = out + k * out_stride + 4 * r;
+        const __m128i a = load_register(from), b = load_register(from + stride), c = load_register(from + 2 * stride),
+                      d = load_register(from + 3 * stride);
+        const __m128i ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d), ab_high = _mm_unpackhi_epi32(a, b),
+                      cd_high = _mm_unpackhi_epi32(c, d);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi64(ab, cd));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + out_stride), _mm_unpackhi_epi64(ab, cd));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 2 * out_stride), _mm_unpacklo_epi64(ab_high, cd_high));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 3 * out_stride), _mm_unpackhi_epi64(ab_high, cd_high));
+      }
+  }
   [[gnu::always_inline]] static bytes16 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes16& indices) {
     return {_mm_shuffle_epi8(load_register(table.data()), indices.v)};
   }
@@ -305,6 +322,9 @@ struct x86_128 {
   }
   [[gnu::always_inline]] static ints4 add_quads(const ints4& sums, const bytes16& u, const bytes16& s) {
     return {_mm_add_epi32(sums.v, quad_dot(u, s).v)};
+  }
+  [[gnu::always_inline]] static words8 add_byte_pairs(const words8& pairs, const bytes16& u, const bytes16& s) {
+    return {_mm_add_epi16(pairs.v, _mm_maddubs_epi16(u.v, s.v))};
   }
   [[gnu::always_inline]] static ints4 add_signed_quads(const ints4& sums, const bytes16& c, const bytes16& s) {
     return add_quads(sums, {_mm_abs_epi8(c.v)}, {_mm_sign_epi8(s.v, c.v)});

@@ -1,0 +1,92 @@
+// Mixture of experts: each token is multiplied with the matrices that it chose.
+#pragma once
+
+#include "quanta/packed/panels.hpp"
+
+namespace quanta {
+
+/// Memory that gemm_experts works in; the caller's, so that nothing is allocated.
+struct expert_scratch {
+  std::span<std::uint32_t> indices; ///< expert_indices(experts, choices)
+  std::span<std::byte> activations; ///< activation_bytes<B, Isa>(choices, columns)
+};
+[[gnu::always_inline]] constexpr std::size_t expert_indices(std::size_t experts, std::size_t choices) {
+  return experts + 1 + choices;
+}
+
+namespace detail {
+
+/// Copies a token's activations from one tile to another; all of them are fields of 4 bytes side by side with those of the
+/// tile's other tokens.
+template <class Isa, class B>
+inline void move_token(const std::uint8_t* from, std::size_t tokens, std::size_t token, std::uint8_t* to, std::size_t new_tokens,
+                       std::size_t new_token, std::size_t token_bytes) {
+  const tile_place old = tile_of<Isa>(token, tokens), place = tile_of<Isa>(new_token, new_tokens);
+  from += old.first * token_bytes + 4 * (token - old.first);
+  to += place.first * token_bytes + 4 * (new_token - place.first);
+  for (std::size_t i = 0; i < token_bytes / 4; ++i)
+    std::memcpy(to + 4 * i * place.size, from + 4 * i * old.size, 4);
+}
+
+} // namespace detail
+
+/// Products of each token with the experts that it chose, matrices of one shape: `chosen` holds as many indices a token
+/// as tokens have choices, token after token, and y[i], `stride` floats from choice to choice, is the product of
+/// experts[chosen[i]] with the token of choice i. Tokens are grouped by expert, so that each chosen matrix is read once
+/// for each block of its tokens; the panels of all of them are shared out together through parallel_for. The bits are
+/// those of gemm with one token. Allocates nothing. Expects: chosen.size() a multiple of x.tokens, every index below
+/// experts.size(); every expert with rows and columns of the first, x.columns == columns; stride >= rows; y.size() holds
+/// the rows of every choice; scratch as it says.
+template <weight_format B, class Isa, class Parallel = serial>
+void gemm_experts(std::span<const packed_matrix<B, Isa>> experts, const packed_activations<B, Isa>& x,
+                  std::span<const std::uint32_t> chosen, std::span<float> y, std::size_t stride, expert_scratch scratch,
+                  Parallel&& parallel_for = {}) {
+  using layout = detail::packed_layout<Isa, B>;
+  if (chosen.empty())
+    return;
+  QUANTA_EXPECTS(!experts.empty() && x.tokens > 0 && chosen.size() % x.tokens == 0);
+  const std::size_t rows = experts[0].rows, panels = layout::panels(rows), choices = chosen.size() / x.tokens;
+  for (const auto& expert : experts)
+    QUANTA_EXPECTS(expert.rows == rows && expert.columns == x.columns);
+  for (const std::uint32_t expert : chosen)
+    QUANTA_EXPECTS(expert < experts.size());
+  QUANTA_EXPECTS(stride >= rows);
+  QUANTA_EXPECTS(y.size() >= (chosen.size() - 1) * stride + rows);
+  QUANTA_EXPECTS(scratch.indices.size() >= expert_indices(experts.size(), chosen.size()));
+  const std::size_t token_bytes = activation_bytes<B, Isa>(1, x.columns);
+  QUANTA_EXPECTS(scratch.activations.size() >= chosen.size() * token_bytes);
+
+  // Choices sorted by expert, those of expert e from ends[e - 1] to ends[e].
+  const auto ends = scratch.indices.first(experts.size() + 1), sorted = scratch.indices.subspan(experts.size() + 1);
+  for (std::uint32_t& end : ends)
+    end = 0;
+  for (const std::uint32_t expert : chosen)
+    ++ends[expert + 1];
+  for (std::size_t e = 1; e < ends.size(); ++e)
+    ends[e] += ends[e - 1];
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    sorted[ends[chosen[i]]++] = static_cast<std::uint32_t>(i);
+  const auto first_of = [&](std::size_t e) -> std::size_t { return e == 0 ? 0 : ends[e - 1]; };
+
+  auto* tiles = reinterpret_cast<std::uint8_t*>(scratch.activations.data());
+  parallel_for(chosen.size(), [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t expert = chosen[sorted[i]], first = first_of(expert);
+      detail::move_token<Isa, B>(reinterpret_cast<const std::uint8_t*>(x.bytes.data()), x.tokens, sorted[i] / choices,
+                                 tiles + first * token_bytes, ends[expert] - first, i - first, token_bytes);
+    }
+  });
+  std::size_t used = 0;
+  for (std::size_t e = 0; e < experts.size(); ++e)
+    used += ends[e] > first_of(e);
+  parallel_for(used * panels, [&](std::size_t from, std::size_t to) {
+    const auto size = [&](std::size_t e) { return ends[e] > first_of(e) ? panels : 0; };
+    detail::for_each_stretch(experts.size(), from, to, size, [&](std::size_t e, std::size_t begin, std::size_t end) {
+      const std::size_t first = first_of(e);
+      detail::multiply_panels<Isa, B>(experts[e], begin, end, tiles + first * token_bytes, ends[e] - first,
+                                      [&](std::size_t token) { return y.data() + sorted[first + token] * stride; });
+    });
+  });
+}
+
+} // namespace quanta
