@@ -1,5 +1,6 @@
-// The same rows through an installed ggml, in the same process: encode, decode and dot of its kernels for one row, and its matrix
-// products, once with weights as they are in a file and once as its CPU backend repacks them. Level names: ggml, ggml_repack.
+// The same rows through an installed ggml, in the same process: encode, decode and dot of its kernels for one row, and its
+// matrix products, once with weights as they are in a file and once as its CPU backend repacks them. Level names: ggml,
+// ggml_repack.
 #include <benchmark/benchmark.h>
 #include <ggml-backend.h>
 #include <ggml-cpu.h>
@@ -113,7 +114,9 @@ void gemm(benchmark::State& state, ggml_type type, const shape& s, ggml_backend_
 
 const bool registered = [] {
   ggml_cpu_init();
-  const auto add = [](const std::string& name, auto run) { return benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime(); };
+  const auto add = [](const std::string& name, auto run) {
+    return benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime();
+  };
   for (int i = 0; i < GGML_TYPE_COUNT; ++i) {
     const auto type = static_cast<ggml_type>(i);
     if (!ggml_is_quantized(type) || !ggml_get_type_traits(type)->to_float || !ggml_get_type_traits_cpu(type)->vec_dot)
@@ -137,7 +140,8 @@ const bool registered = [] {
       add("gemm/" + name + "/ggml" + size,
           [type, s](benchmark::State& state) { gemm(state, type, s, ggml_backend_cpu_buffer_type()); });
       if (const auto repacking = repacking_buffer())
-        add("gemm/" + name + "/ggml_repack" + size, [type, s, repacking](benchmark::State& state) { gemm(state, type, s, repacking); });
+        add("gemm/" + name + "/ggml_repack" + size,
+            [type, s, repacking](benchmark::State& state) { gemm(state, type, s, repacking); });
     }
   }
   return true;

@@ -1,5 +1,5 @@
-// Rows `gemm/format/level/ROWSxCOLUMNS/tokens:N/threads:M` and `pack/format/level`: packed products at this CPU's level, measured
-// against the int8 peak of the same run. Activations are packed beforehand, as they are once for several matrices.
+// Rows `gemm/format/level/ROWSxCOLUMNS/tokens:N/threads:M` and `pack/format/level`: packed products at this CPU's level,
+// measured against the int8 peak of the same run. Activations are packed beforehand, as they are once for several matrices.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -89,9 +89,9 @@ void pack(benchmark::State& state) {
 
 template <class B>
 void add(const shape& s, const std::string& name) {
-  benchmark::RegisterBenchmark(("gemm/" + name + "/" + std::string(quanta::isa::name(native::value)) + "/" + std::to_string(s.rows) + "x" +
-                                std::to_string(s.columns) + "/tokens:" + std::to_string(s.tokens) +
-                                "/threads:" + std::to_string(s.threads))
+  benchmark::RegisterBenchmark(("gemm/" + name + "/" + std::string(quanta::isa::name(native::value)) + "/" +
+                                std::to_string(s.rows) + "x" + std::to_string(s.columns) +
+                                "/tokens:" + std::to_string(s.tokens) + "/threads:" + std::to_string(s.threads))
                                    .c_str(),
                                [s](benchmark::State& state) { gemm<B>(state, s); })
       ->UseRealTime();
@@ -101,7 +101,8 @@ template <class B>
 void add_format(const std::string& name) {
   for (const std::size_t tokens : {1, 8, 64, 512})
     add<B>({4096, 4096, tokens}, name);
-  benchmark::RegisterBenchmark(("pack/" + name + "/" + std::string(quanta::isa::name(native::value))).c_str(), pack<B>)->UseRealTime();
+  benchmark::RegisterBenchmark(("pack/" + name + "/" + std::string(quanta::isa::name(native::value))).c_str(), pack<B>)
+      ->UseRealTime();
 }
 
 const bool registered = [] {
@@ -116,8 +117,8 @@ const bool registered = [] {
   for (const std::size_t columns : {256, 512, 1024, 2048, 8192, 16384})
     for (const std::size_t tokens : {1, 64})
       add<q4_k>({4096, columns, tokens}, "q4_K");
-  for (const shape s : {shape{14336, 4096, 1}, shape{4096, 14336, 1}, shape{128256, 4096, 1}, shape{8192, 28672, 1}, shape{64, 256, 1},
-                        shape{256, 256, 1}, shape{512, 512, 1}})
+  for (const shape s : {shape{14336, 4096, 1}, shape{4096, 14336, 1}, shape{128256, 4096, 1}, shape{8192, 28672, 1},
+                        shape{64, 256, 1}, shape{256, 256, 1}, shape{512, 512, 1}})
     for (const std::size_t tokens : {1, 8})
       for (const unsigned threads : {1u, 2u})
         add<q4_k>({s.rows, s.columns, tokens, threads}, "q4_K");

@@ -47,7 +47,8 @@ void encode_memory(benchmark::State& state, const kernels& k) {
   for (auto _ : state)
     for (std::size_t i = 0; i < x.size(); i += columns)
       k.quantize(&x[i], columns, out.data(), nullptr);
-  bench::report(state, "weights/s", static_cast<double>(x.size()), static_cast<double>(x.size() * sizeof(float)), bench::read_limit(1));
+  bench::report(state, "weights/s", static_cast<double>(x.size()), static_cast<double>(x.size() * sizeof(float)),
+                bench::read_limit(1));
 }
 void decode(benchmark::State& state, const kernels& k) {
   const auto blocks = encoded(k, golden::rows(1, "gaussian", rows, columns));
@@ -101,7 +102,9 @@ void limit(benchmark::State& state, const char* unit, double rate) {
 }
 
 const bool registered = [] {
-  const auto add = [](const std::string& name, auto run) { return benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime(); };
+  const auto add = [](const std::string& name, auto run) {
+    return benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime();
+  };
   for (const unsigned threads : {1u, 2u})
     add("limit/memory_read/threads:" + std::to_string(threads),
         [threads](benchmark::State& s) { limit(s, "bytes/s", bench::read_limit(threads)); });

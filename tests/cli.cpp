@@ -94,8 +94,9 @@ TEST_CASE("quantized files hold the reference's bytes, tensor by tensor") {
 TEST_CASE("the number of threads changes no byte") {
   temporary_directory directory;
   for (const char* n : {"1", "2", "5"})
-    REQUIRE(run("quantize " + model + " " + (directory / n) + " --quiet --type Q4_K_M --threads " + n + " --imatrix " QUANTA_TEST_MODELS
-                "/kjv-3m.imatrix.gguf").code == 0);
+    REQUIRE(run("quantize " + model + " " + (directory / n) + " --quiet --type Q4_K_M --threads " + n +
+                " --imatrix " QUANTA_TEST_MODELS "/kjv-3m.imatrix.gguf")
+                .code == 0);
   CHECK(hash_of_file(directory / "1") == hash_of_file(directory / "2"));
   CHECK(hash_of_file(directory / "1") == hash_of_file(directory / "5"));
 }
@@ -127,8 +128,9 @@ TEST_CASE("exit codes, help and one-line errors") {
   CHECK(run("--help").code == 0);
   CHECK(run("--version").text.starts_with("quanta "));
   CHECK(run("quantize " + model + " " + (directory / "x") + " --type Q9").code == 1);
-  for (const std::string usage : {"", "bogus", "inspect", "inspect --\x1b[31m", "compare a b --max-rms nan", "compare a b --max-rms -1",
-                                  "quantize a b --type Q8_0 --threads -3", "quantize a b --type Q8_0 --nonfinite maybe"}) {
+  for (const std::string usage :
+       {"", "bogus", "inspect", "inspect --\x1b[31m", "compare a b --max-rms nan", "compare a b --max-rms -1",
+        "quantize a b --type Q8_0 --threads -3", "quantize a b --type Q8_0 --nonfinite maybe"}) {
     CAPTURE(usage);
     const auto refused = run(usage);
     CHECK(refused.code == 1);
@@ -142,7 +144,8 @@ TEST_CASE("exit codes, help and one-line errors") {
   CHECK(run("inspect " + model + " --json").code == 0);
   CHECK(run("types").text.find("q4_K") != std::string::npos);
   CHECK(run("size --type Q4_K_M --model llama-3-70b --json").text.find("42512531456") != std::string::npos);
-  CHECK(run("quantize " + model + " " + (directory / "x") + " --type IQ2_XXS").text.find("importance_required") != std::string::npos);
+  CHECK(run("quantize " + model + " " + (directory / "x") + " --type IQ2_XXS").text.find("importance_required") !=
+        std::string::npos);
   CHECK(directory.files() == 0);
 }
 
@@ -179,7 +182,8 @@ TEST_CASE("nothing is lost: existing outputs, the input as output, broken and fu
   CHECK(full.code == 2);
   CHECK(full.text.find("no_space") != std::string::npos);
   fs::resize_file(directory / "in", fs::file_size(model) / 2);
-  CHECK(run("quantize " + (directory / "in") + " " + (directory / "cut") + " --type Q8_0").text.find("truncated_data") != std::string::npos);
+  CHECK(run("quantize " + (directory / "in") + " " + (directory / "cut") + " --type Q8_0").text.find("truncated_data") !=
+        std::string::npos);
   CHECK(directory.files() == 3);
 }
 
@@ -213,7 +217,8 @@ TEST_CASE("compare measures and gates") {
   CHECK(run("compare " + model + " " + model + " --max-rms 0").code == 0);
   CHECK(run("compare " + model + " " + (directory / "q8") + " --max-rms 0.01").code == 0);
   CHECK(run("compare " + model + " " + (directory / "q8") + " --max-rms 0.001").code == 1);
-  CHECK(run("compare " + model + " " + (directory / "q8") + " --json").text.find("\"worst_relative_rms\"") != std::string::npos);
+  CHECK(run("compare " + model + " " + (directory / "q8") + " --json").text.find("\"worst_relative_rms\"") !=
+        std::string::npos);
   CHECK(run("compare " + model + " " QUANTA_TEST_MODELS "/kjv-3m.imatrix.gguf").code == 2);
   // quantized sources need permission
   CHECK(run("quantize " + (directory / "q8") + " " + (directory / "q4") + " --type Q4_0").code == 2);

@@ -1,5 +1,5 @@
-// Writes docs/formats, or with --check compares what it would write with what is there, so that the pages cannot go stale. Layouts
-// come from the headers' comments, everything else from the formats themselves.
+// Writes docs/formats, or with --check compares what it would write with what is there, so that the pages cannot go stale.
+// Layouts come from the headers' comments, everything else from the formats themselves.
 //   docs_formats [--check] ROOT
 #include <cctype>
 #include <cstdio>
@@ -32,7 +32,8 @@ const std::map<std::string, const char*, std::less<>> sentences{
     {"iq4_xs", "Sixteen uneven levels, with a scale of six bits for every 32 weights."},
     {"iq3_s", "Fours of magnitudes from a codebook of 512, all signs stored, with a scale of four bits for every 32 weights."},
     {"iq3_xxs", "Fours of magnitudes from a codebook of 256, seven signs of eight stored, with a scale for every 32 weights."},
-    {"iq2_s", "Eights of magnitudes from a codebook of 1,024, all signs stored, with a scale of four bits for every 16 weights."},
+    {"iq2_s",
+     "Eights of magnitudes from a codebook of 1,024, all signs stored, with a scale of four bits for every 16 weights."},
     {"iq2_xs", "Eights of magnitudes from a codebook of 512, seven signs of eight stored, with a scale for every 16 weights."},
     {"iq2_xxs", "Eights of magnitudes from a codebook of 256, seven signs of eight stored, with a scale for every 32 weights."},
     {"iq1_m", "Eights of ternary levels from a codebook of 2,048, shifted up or down, with a scale for every 16 weights."},
@@ -138,17 +139,19 @@ std::string example(const header_comment& header, const samples& data) {
   quanta::quantize(std::span(data.gaussian[0]).first(B::block_size), first);
   const B& block = first[0];
   const auto bytes = std::bit_cast<std::array<std::uint8_t, sizeof(B)>>(block);
-  std::string out = "## Example\n\nThe first block of the row `gaussian` of seed 1 ([conformance](../conformance.md)):\n\n```text\n";
+  std::string out =
+      "## Example\n\nThe first block of the row `gaussian` of seed 1 ([conformance](../conformance.md)):\n\n```text\n";
   for (std::size_t f = 0; f < header.fields.size(); ++f) {
-    const std::size_t begin = header.fields[f].offset, end = f + 1 < header.fields.size() ? header.fields[f + 1].offset : sizeof(B);
+    const std::size_t begin = header.fields[f].offset,
+                      end = f + 1 < header.fields.size() ? header.fields[f + 1].offset : sizeof(B);
     for (std::size_t i = begin; i < end; ++i) {
       if ((i - begin) % 16 == 0)
         out += (i == 0 ? "" : "\n") + text("%4zu  %-8s ", i, i == begin ? header.fields[f].name.c_str() : "");
       out += text(" %02x", static_cast<unsigned>(bytes[i]));
     }
   }
-  out += "\n```\n\n| weight | group | code | scale | " + std::string(B::affine ? "minimum | " : "") + "decoded |\n|---|---|---|---|---|" +
-         (B::affine ? "---|" : "") + "\n";
+  out += "\n```\n\n| weight | group | code | scale | " + std::string(B::affine ? "minimum | " : "") +
+         "decoded |\n|---|---|---|---|---|" + (B::affine ? "---|" : "") + "\n";
   const std::size_t last = B::block_size - 1;
   for (const std::size_t i : {std::size_t{0}, std::size_t{1}, B::block_size / 2, B::block_size / 2 + 1, last}) {
     const std::size_t g = i / B::group_size;
@@ -157,8 +160,8 @@ std::string example(const header_comment& header, const samples& data) {
       out += text("%.6g | ", static_cast<double>(block.minimum(g)));
     out += text("%.6g |\n", static_cast<double>(quanta::decode_value(block, i)));
   }
-  return out + "\nDecoded = scale * " + (B::code_offset ? text("(code - %d)", B::code_offset) : "code") + (B::affine ? " - minimum" : "") +
-         ", the scale" + (B::affine ? " and the minimum" : "") + " being the group's.\n";
+  return out + "\nDecoded = scale * " + (B::code_offset ? text("(code - %d)", B::code_offset) : "code") +
+         (B::affine ? " - minimum" : "") + ", the scale" + (B::affine ? " and the minimum" : "") + " being the group's.\n";
 }
 
 struct output {
@@ -176,18 +179,21 @@ void add_page(const std::string& root, const samples& data, output& out) {
   if constexpr (quanta::weight_format<B>)
     partner = "`" + lower(B::dot_partner::name) + "`";
 
-  std::string page = "# " + name + "\n\n" + wrapped(sentences.at(name)) + "\n```text\n" + header.equation + "\n```\n\n| | |\n|---|---|\n";
+  std::string page =
+      "# " + name + "\n\n" + wrapped(sentences.at(name)) + "\n```text\n" + header.equation + "\n```\n\n| | |\n|---|---|\n";
   page += text("| block | %zu weights, %zu bytes |\n", B::block_size, sizeof(B));
   page += text("| bits a weight | %.6g |\n", info.bits_per_weight());
   page += text("| weights a scale | %zu |\n", B::group_size);
   page += text("| number in GGUF | %u, `%s` |\n", static_cast<unsigned>(B::type), std::string(B::name).c_str());
   page += "| `dot` pairs it with | " + partner + " |\n";
-  page += "| relative rms error, gaussian | " + gaussian + " |\n| heavy-tailed | " + heavy + " |\n| example model | " + model + " |\n";
+  page += "| relative rms error, gaussian | " + gaussian + " |\n| heavy-tailed | " + heavy + " |\n| example model | " + model +
+          " |\n";
   page += "\n## Bytes\n\n" + drawn_layout(header, sizeof(B), name);
   if (!header.notes.empty())
     page += '\n' + wrapped(header.notes);
   if (name == "q4_k" || name == "q5_k")
-    page += "\nThe pairs, s and m of six bits for eight groups:\n\n```text\nbyte j      (j < 4)  s[j]             | (s[j+4] bits 4-5) << 6\n"
+    page += "\nThe pairs, s and m of six bits for eight groups:\n\n```text\nbyte j      (j < 4)  s[j]             | (s[j+4] "
+            "bits 4-5) << 6\n"
             "byte 4 + j           m[j]             | (m[j+4] bits 4-5) << 6\n"
             "byte 8 + j           s[j+4] bits 0-3  | (m[j+4] bits 0-3) << 4\n```\n";
   if constexpr (requires { B::codes_by_nibble; }) {
@@ -200,15 +206,15 @@ void add_page(const std::string& root, const samples& data, output& out) {
   if (!header.good.empty())
     page += "\n## When to use it\n\n" + wrapped("Good: " + header.good) + '\n' + wrapped("Bad: " + header.bad);
   out.pages[name + ".md"] = page;
-  out.index += text("| [%s](%s.md) | %.6g | %zu | %zu | %zu | ", name.c_str(), name.c_str(), info.bits_per_weight(), B::block_size,
-                    B::group_size, sizeof(B)) +
+  out.index += text("| [%s](%s.md) | %.6g | %zu | %zu | %zu | ", name.c_str(), name.c_str(), info.bits_per_weight(),
+                    B::block_size, B::group_size, sizeof(B)) +
                gaussian + " | " + heavy + " | " + model + " | " + partner + " | " + std::to_string(header.lines) + " |\n";
 }
 
 template <class B>
 std::string template_line(const char* name, const samples& data) {
-  return text("| `%s` | %zu | %.6g | ", name, sizeof(B), 8. * sizeof(B) / static_cast<double>(B::block_size)) + error_of<B>(data.gaussian) +
-         " | " + error_of<B>(data.model) + " |\n";
+  return text("| `%s` | %zu | %.6g | ", name, sizeof(B), 8. * sizeof(B) / static_cast<double>(B::block_size)) +
+         error_of<B>(data.gaussian) + " | " + error_of<B>(data.model) + " |\n";
 }
 
 output generate(const std::string& root) {
@@ -218,28 +224,39 @@ output generate(const std::string& root) {
   quanta::block_formats::for_each([&](auto tag) { add_page<typename decltype(tag)::type>(root, data, out); });
   out.pages["README.md"] =
       "# Formats\n\n" +
-      wrapped("A page for each format: equation, byte map, a worked example, what it loses, when to use it. All of it is written by "
-              "tests/docs_formats.cpp, layouts from the headers in include/quanta/formats, numbers from the formats themselves; the "
+      wrapped("A page for each format: equation, byte map, a worked example, what it loses, when to use it. All of it is "
+              "written by "
+              "tests/docs_formats.cpp, layouts from the headers in include/quanta/formats, numbers from the formats "
+              "themselves; the "
               "test docs_formats fails when a page is stale.") +
       "\n" +
-      wrapped("Errors are relative: the root of the squared error over the squared weights, without importance, of 64 rows of 2,048 "
-              "gaussian numbers, of as many cubed gaussian numbers (heavy tails), and of all matrices of the example model that are whole "
+      wrapped("Errors are relative: the root of the squared error over the squared weights, without importance, of 64 rows of "
+              "2,048 "
+              "gaussian numbers, of as many cubed gaussian numbers (heavy tails), and of all matrices of the example model "
+              "that are whole "
               "blocks. The last column counts the lines of the format's header.") +
-      "\n| format | bits | block | group | bytes | gaussian | heavy | model | dot with | lines |\n|---|---|---|---|---|---|---|---|---|---|\n" +
+      "\n| format | bits | block | group | bytes | gaussian | heavy | model | dot with | lines "
+      "|\n|---|---|---|---|---|---|---|---|---|---|\n" +
       out.index + "\nTemplates: [linear_block](linear_block.md), [int8_block](int8_block.md). Plain types: float, f16, bf16.\n";
 
   const std::string columns = "\n| | bytes | bits a weight | gaussian | model |\n|---|---|---|---|---|\n";
   std::string linear =
-      "# linear_block\n\n" + wrapped("Equally spaced levels of 2 to 8 bits and one scale, or a scale and an offset, for 16 values or any "
-                                     "number of 32s.") +
-      "\n```text\nlinear_block<Bits, N>          x = d * (q - 2^(Bits-1))\nlinear_block<Bits, N, affine>  x = d * q + m\n```\n\n" +
-      wrapped("d and m are halves. The codes follow as planes of their bits, the highest first, each for all runs of 32 values:") +
+      "# linear_block\n\n" +
+      wrapped("Equally spaced levels of 2 to 8 bits and one scale, or a scale and an offset, for 16 values or any "
+              "number of 32s.") +
+      "\n```text\nlinear_block<Bits, N>          x = d * (q - 2^(Bits-1))\nlinear_block<Bits, N, affine>  x = d * q + "
+      "m\n```\n\n" +
+      wrapped(
+          "d and m are halves. The codes follow as planes of their bits, the highest first, each for all runs of 32 values:") +
       "\n```text\nbit plane    (odd Bits)   4 bytes a run: bit i of the little-endian word is the bit of value i\n"
       "crumb plane  (2 bits)     8 bytes a run: byte j holds values j, j + 8, j + 16, j + 24 from the low bits up\n"
       "nibble plane (4 bits)    16 bytes a run: byte j holds value j in the low nibble, j + 16 in the high one\n```\n\n" +
-      wrapped("Blocks of 16 have one run of half the size. Worked examples: [q4_0](q4_0.md), [q4_1](q4_1.md), [q5_0](q5_0.md) and "
-              "[q5_1](q5_1.md) are this template with 4 and 5 bits and N = 32. Symmetric blocks pair with int8_block of 32 (16) in `dot`, "
-              "affine ones of up to 7 bits with q8_1. The searches weigh errors by the importance. Errors are those of [README](README.md).") +
+      wrapped(
+          "Blocks of 16 have one run of half the size. Worked examples: [q4_0](q4_0.md), [q4_1](q4_1.md), [q5_0](q5_0.md) and "
+          "[q5_1](q5_1.md) are this template with 4 and 5 bits and N = 32. Symmetric blocks pair with int8_block of 32 (16) in "
+          "`dot`, "
+          "affine ones of up to 7 bits with q8_1. The searches weigh errors by the importance. Errors are those of "
+          "[README](README.md).") +
       columns;
   using quanta::affine, quanta::linear_block, quanta::int8_block;
   linear += template_line<linear_block<2, 32>>("linear_block<2, 32>", data);
@@ -256,18 +273,23 @@ output generate(const std::string& root) {
   linear += template_line<linear_block<3, 32, affine>>("linear_block<3, 32, affine>", data);
   linear += template_line<linear_block<4, 64, affine>>("linear_block<4, 64, affine>", data);
   linear += template_line<linear_block<8, 128, affine>>("linear_block<8, 128, affine>", data);
-  out.pages["linear_block.md"] = linear + "\n" +
-                                 wrapped("Good: any width and block size, in the user's hands; the simplest to write in hardware. Bad: one "
-                                         "outlier widens the steps of all N.");
-  std::string int8 = "# int8_block\n\n" + wrapped("Signed bytes and one scale for 16 values or any number of 32s; int8_block<32> is [q8_0](q8_0.md).") +
-                     "\n```text\nx = d * q\n\n   0 +----------+-------+\n     | d        |     2 |  half\n   2 +----------+-------+\n"
-                     "     | qs       |     N |  N signed bytes in order\n N+2 +----------+-------+\n```\n" + columns;
+  out.pages["linear_block.md"] =
+      linear + "\n" +
+      wrapped("Good: any width and block size, in the user's hands; the simplest to write in hardware. Bad: one "
+              "outlier widens the steps of all N.");
+  std::string int8 =
+      "# int8_block\n\n" +
+      wrapped("Signed bytes and one scale for 16 values or any number of 32s; int8_block<32> is [q8_0](q8_0.md).") +
+      "\n```text\nx = d * q\n\n   0 +----------+-------+\n     | d        |     2 |  half\n   2 +----------+-------+\n"
+      "     | qs       |     N |  N signed bytes in order\n N+2 +----------+-------+\n```\n" +
+      columns;
   int8 += template_line<int8_block<16>>("int8_block<16>", data);
   int8 += template_line<int8_block<32>>("int8_block<32>", data);
   int8 += template_line<int8_block<64>>("int8_block<64>", data);
   int8 += template_line<int8_block<128>>("int8_block<128>", data);
-  out.pages["int8_block.md"] = int8 + "\n" + wrapped("Good: practically lossless weights, and the activation side of the 32-value formats. "
-                                                     "Bad: size. A largest magnitude under 127 * 2^-25 gives d = 0.");
+  out.pages["int8_block.md"] = int8 + "\n" +
+                               wrapped("Good: practically lossless weights, and the activation side of the 32-value formats. "
+                                       "Bad: size. A largest magnitude under 127 * 2^-25 gives d = 0.");
   return out;
 }
 

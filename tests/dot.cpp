@@ -86,9 +86,10 @@ void check_dot(const std::vector<B>& row, const std::vector<A>& activations) {
   CHECK(bits_of(got) == bits_of(defined_dot(row, activations)));
 }
 
-using tested = quanta::weight_formats::append<quanta::int8_block<64>, quanta::linear_block<2, 64>, quanta::linear_block<3, 32>,
-                                              quanta::linear_block<4, 128>, quanta::linear_block<6, 32>, quanta::linear_block<7, 64>,
-                                              quanta::linear_block<8, 32>, quanta::linear_block<4, 64, quanta::affine>>;
+using tested =
+    quanta::weight_formats::append<quanta::int8_block<64>, quanta::linear_block<2, 64>, quanta::linear_block<3, 32>,
+                                   quanta::linear_block<4, 128>, quanta::linear_block<6, 32>, quanta::linear_block<7, 64>,
+                                   quanta::linear_block<8, 32>, quanta::linear_block<4, 64, quanta::affine>>;
 
 } // namespace
 
@@ -147,7 +148,8 @@ TEST_CASE("no integer saturates: extreme codes, scales and activations") {
             block.d = quanta::f16(1.5f);
           else if constexpr (std::same_as<B, quanta::iq1_m>)
             for (std::size_t word = 0; word < 4; ++word) // the half 1.5 = 0x3E00 in the high nibbles
-              block.scales[2 * word + 1] = static_cast<std::uint8_t>((block.scales[2 * word + 1] & 15) | (0x3E00 >> 4 * word & 15) << 4);
+              block.scales[2 * word + 1] =
+                  static_cast<std::uint8_t>((block.scales[2 * word + 1] & 15) | (0x3E00 >> 4 * word & 15) << 4);
           if constexpr (requires { block.dmin; })
             block.dmin = quanta::f16(0.75f);
           if constexpr (requires { block.m; })

@@ -95,11 +95,13 @@ TEST_CASE("gemm has the same bits whatever the tokens beside, the threads and th
     const auto blocks = encoded<B>(golden::rows(3, "gaussian", rows, columns));
     const auto x = golden::rows(4, "outlier", tokens, columns);
     const auto together = product<native>(blocks, rows, columns, x, tokens);
-    CHECK(golden::hash_of_floats(together) == golden::hash_of_floats(product<quanta::isa::portable>(blocks, rows, columns, x, tokens)));
+    CHECK(golden::hash_of_floats(together) ==
+          golden::hash_of_floats(product<quanta::isa::portable>(blocks, rows, columns, x, tokens)));
     CHECK(golden::hash_of_floats(together) ==
           golden::hash_of_floats(product<native>(blocks, rows, columns, x, tokens, quanta::threads(3))));
     for (std::size_t t = 0; t < tokens; ++t) {
-      const std::vector<float> one(x.begin() + static_cast<std::ptrdiff_t>(t * columns), x.begin() + static_cast<std::ptrdiff_t>((t + 1) * columns));
+      const std::vector<float> one(x.begin() + static_cast<std::ptrdiff_t>(t * columns),
+                                   x.begin() + static_cast<std::ptrdiff_t>((t + 1) * columns));
       const auto alone = product<native>(blocks, rows, columns, one, 1);
       CHECK(std::memcmp(alone.data(), &together[t * rows], rows * sizeof(float)) == 0);
     }

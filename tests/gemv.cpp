@@ -88,7 +88,8 @@ TEST_CASE("a decoded value is within its step of the value") {
       // value); outside it is clipped to an end.
       const float low = std::fmin(ends[0], ends[1]), high = std::fmax(ends[0], ends[1]);
       if (x[i] >= low && x[i] <= high && y[i] != low && y[i] != high)
-        CHECK(std::fabs(y[i] - x[i]) <= 0.5f * step * 1.01f + std::fabs(x[i]) * 0x1p-10f + std::fabs(block.minimum(g)) * 0x1p-10f);
+        CHECK(std::fabs(y[i] - x[i]) <=
+              0.5f * step * 1.01f + std::fabs(x[i]) * 0x1p-10f + std::fabs(block.minimum(g)) * 0x1p-10f);
     }
   });
 }

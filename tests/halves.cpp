@@ -40,13 +40,15 @@ TEST_CASE("all 65,536 halves widen and narrow exactly") {
       REQUIRE(back[i].bits == ((i & 0x8000) | 0x7E00));
     } else {
       const float wanted = exponent == 31 ? sign * INFINITY
-                           : exponent     ? sign * std::ldexp(1.f + static_cast<float>(fraction) / 1024.f, static_cast<int>(exponent) - 15)
-                                          : sign * std::ldexp(static_cast<float>(fraction), -24);
+                           : exponent
+                               ? sign * std::ldexp(1.f + static_cast<float>(fraction) / 1024.f, static_cast<int>(exponent) - 15)
+                               : sign * std::ldexp(static_cast<float>(fraction), -24);
       REQUIRE(bits_of(x[i]) == bits_of(wanted));
       REQUIRE(back[i].bits == i);
     }
     REQUIRE(bits_of(static_cast<float>(f16::from_bits(static_cast<std::uint16_t>(i)))) == bits_of(x[i]));
-    REQUIRE(bits_of(quanta::simd::widen_half<quanta::isa::native>(f16::from_bits(static_cast<std::uint16_t>(i)))) == bits_of(x[i]));
+    REQUIRE(bits_of(quanta::simd::widen_half<quanta::isa::native>(f16::from_bits(static_cast<std::uint16_t>(i)))) ==
+            bits_of(x[i]));
   }
 }
 
@@ -55,7 +57,8 @@ TEST_CASE("every tie between halves, and its neighbours, rounds to even") {
   std::vector<std::uint16_t> wanted;
   for (std::uint32_t i = 0; i < 0x7C00; ++i) { // between i and i + 1; the last one overflows at 65,520
     const auto low = static_cast<double>(static_cast<float>(f16::from_bits(static_cast<std::uint16_t>(i))));
-    const double high = i == 0x7BFF ? 65536.0 : static_cast<double>(static_cast<float>(f16::from_bits(static_cast<std::uint16_t>(i + 1))));
+    const double high =
+        i == 0x7BFF ? 65536.0 : static_cast<double>(static_cast<float>(f16::from_bits(static_cast<std::uint16_t>(i + 1))));
     const auto tie = static_cast<float>((low + high) / 2); // exact in float
     for (const float sign : {1.f, -1.f}) {
       const auto s = static_cast<std::uint16_t>(sign < 0 ? 0x8000 : 0);
@@ -83,7 +86,8 @@ TEST_CASE("bfloats round to even, and NaN stays NaN") {
   const auto y = narrowed<bf16>(x);
   for (std::size_t k = 0; k < x.size(); ++k) {
     const std::uint32_t bits = bits_of(x[k]);
-    const auto wanted = static_cast<std::uint16_t>(std::isnan(x[k]) ? bits >> 16 | 0x40 : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+    const auto wanted =
+        static_cast<std::uint16_t>(std::isnan(x[k]) ? bits >> 16 | 0x40 : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
     REQUIRE(y[k].bits == wanted);
     REQUIRE(bf16(x[k]).bits == wanted);
   }

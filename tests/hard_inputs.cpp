@@ -175,7 +175,8 @@ TEST_CASE("the first of a tie between +m and -m decides") {
       CHECK(std::fabs(y[B::block_size - 2] + m) <= 0.25f);
     }
   };
-  quanta::type_list<quanta::q4_0, quanta::q5_0, quanta::linear_block<4, 64>, quanta::linear_block<8, 16>>::for_each(first_is_exact);
+  quanta::type_list<quanta::q4_0, quanta::q5_0, quanta::linear_block<4, 64>, quanta::linear_block<8, 16>>::for_each(
+      first_is_exact);
   for_each_case([](auto tag, std::size_t columns, const numbers& importance) {
     using B = typename decltype(tag)::type;
     CHECK(finite(decode(encode_alike<B>(golden::rows(6, "tie", 1, columns), importance))));

@@ -104,6 +104,6 @@ TEST_CASE("lists of neighbours fill the storage of their codebooks") {
     CAPTURE(book::count, book::bits);
     CHECK(chunks == book::chunks);
   };
-  quanta::type_list<quanta::encode::iq2xxs_book, quanta::encode::iq2xs_book, quanta::encode::iq2s_book, quanta::encode::iq3xxs_book,
-                    quanta::encode::iq3s_book, quanta::encode::iq1s_book>::for_each(check);
+  quanta::type_list<quanta::encode::iq2xxs_book, quanta::encode::iq2xs_book, quanta::encode::iq2s_book,
+                    quanta::encode::iq3xxs_book, quanta::encode::iq3s_book, quanta::encode::iq1s_book>::for_each(check);
 }

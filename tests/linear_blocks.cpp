@@ -9,9 +9,10 @@ namespace {
 template <int Bits>
 using widths = quanta::type_list<quanta::linear_block<Bits, 16>, quanta::linear_block<Bits, 64>,
                                  quanta::linear_block<Bits, 128, quanta::affine>>;
-using sizes = quanta::type_list<quanta::linear_block<4, 32>, quanta::linear_block<4, 128>, quanta::linear_block<4, 16, quanta::affine>,
-                                quanta::linear_block<4, 64, quanta::affine>, quanta::linear_block<8, 16, quanta::affine>,
-                                quanta::int8_block<16>, quanta::int8_block<64>, quanta::int8_block<128>>;
+using sizes =
+    quanta::type_list<quanta::linear_block<4, 32>, quanta::linear_block<4, 128>, quanta::linear_block<4, 16, quanta::affine>,
+                      quanta::linear_block<4, 64, quanta::affine>, quanta::linear_block<8, 16, quanta::affine>,
+                      quanta::int8_block<16>, quanta::int8_block<64>, quanta::int8_block<128>>;
 
 const auto check = [](auto tag) {
   using B = typename decltype(tag)::type;

@@ -135,7 +135,8 @@ TEST_CASE("gemm_experts multiplies each token with what it chose") {
         quanta::gemm(matrices[chosen[i]], one.x, std::span(expected).subspan(i * stride, rows));
       }
       quanta::gemm_experts(std::span<const quanta::packed_matrix<B>>(matrices), activations.x,
-                           std::span<const std::uint32_t>(chosen), std::span<float>(y), stride, {indices, moved}, quanta::threads(3));
+                           std::span<const std::uint32_t>(chosen), std::span<float>(y), stride, {indices, moved},
+                           quanta::threads(3));
       CHECK(y == expected);
     }
   });

@@ -14,7 +14,8 @@ using quanta::tensor_type;
 
 recipe::plan plan_of(mix id, bool large, bool importance = false) {
   auto p = recipe::make_plan(id, large ? recipe::llama_3_70b_shape() : recipe::llama_3_8b_shape(),
-                             large ? recipe::llama_3_70b() : recipe::llama_3_8b(), {.importance = importance, .output = {}, .token_embedding = {}, .overrides = {}});
+                             large ? recipe::llama_3_70b() : recipe::llama_3_8b(),
+                             {.importance = importance, .output = {}, .token_embedding = {}, .overrides = {}});
   REQUIRE(p);
   return *p;
 }
@@ -33,13 +34,14 @@ TEST_CASE("Llama 3 has its published sizes") {
     std::uint64_t small, large;
     bool importance = false;
   };
-  const row rows[] = {
-      {mix::f16, 16061054976, 141110050816},   {mix::q8_0, 8532934656, 74967187456},   {mix::q6_k, 6588170240, 57880281088},
-      {mix::q5_k_m, 5725151232, 49941954560},  {mix::q5_k_s, 5591457792, 48649584640}, {mix::q4_k_m, 4912898048, 42512531456},
-      {mix::q4_k_s, 4684832768, 40339357696},  {mix::q4_0, 4653375488, 39961870336},   {mix::q4_0, 4668055552, 40108670976, true},
-      {mix::iq4_xs, 4476526592, 38261800960},  {mix::iq4_xs, 4439826432, 37894799360, true},
-      {mix::q3_k_l, 4314120192, 37132730368},  {mix::q3_k_m, 4011081728, 34259632128}, {mix::q3_k_s, 3656663040, 30904188928},
-      {mix::q2_k, 3171295232, 26367246336},    {mix::q2_k_s, 2980978688, 24464080896, true}};
+  const row rows[] = {{mix::f16, 16061054976, 141110050816},        {mix::q8_0, 8532934656, 74967187456},
+                      {mix::q6_k, 6588170240, 57880281088},         {mix::q5_k_m, 5725151232, 49941954560},
+                      {mix::q5_k_s, 5591457792, 48649584640},       {mix::q4_k_m, 4912898048, 42512531456},
+                      {mix::q4_k_s, 4684832768, 40339357696},       {mix::q4_0, 4653375488, 39961870336},
+                      {mix::q4_0, 4668055552, 40108670976, true},   {mix::iq4_xs, 4476526592, 38261800960},
+                      {mix::iq4_xs, 4439826432, 37894799360, true}, {mix::q3_k_l, 4314120192, 37132730368},
+                      {mix::q3_k_m, 4011081728, 34259632128},       {mix::q3_k_s, 3656663040, 30904188928},
+                      {mix::q2_k, 3171295232, 26367246336},         {mix::q2_k_s, 2980978688, 24464080896, true}};
   for (const row& r : rows) {
     CAPTURE(recipe::info(r.id).name, r.importance);
     CHECK(plan_of(r.id, false, r.importance).bytes == r.small);
@@ -47,7 +49,8 @@ TEST_CASE("Llama 3 has its published sizes") {
   }
   CHECK(plan_of(mix::q4_k_m, true).elements == 70553706496);
   CHECK(counts(plan_of(mix::q4_k_m, true)) ==
-        std::map<tensor_type, int>{{tensor_type::q4_k, 441}, {tensor_type::q5_k, 40}, {tensor_type::q6_k, 81}, {tensor_type::f32, 161}});
+        std::map<tensor_type, int>{
+            {tensor_type::q4_k, 441}, {tensor_type::q5_k, 40}, {tensor_type::q6_k, 81}, {tensor_type::f32, 161}});
   CHECK(counts(plan_of(mix::q4_k_m, false)) ==
         std::map<tensor_type, int>{{tensor_type::q4_k, 193}, {tensor_type::q6_k, 33}, {tensor_type::f32, 65}});
 }

@@ -49,7 +49,8 @@ int compare(const compare_options& options) {
   double worst = 0;
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   if (!options.json)
-    fmt::print("{:<36} {:<8} {:<8} {:>12} {:>9} {:>11} {:>12}\n", "tensor", "a", "b", "relative rms", "s/n dB", "cosine", "worst block");
+    fmt::print("{:<36} {:<8} {:<8} {:>12} {:>9} {:>11} {:>12}\n", "tensor", "a", "b", "relative rms", "s/n dB", "cosine",
+               "worst block");
   const auto line = [&](std::string_view name, std::string_view x, std::string_view y, const quanta::error_report& r) {
     fmt::print("{:<36} {:<8} {:<8} {:>12.6f} {:>9.2f} {:>11.8f} {:>12}\n", name, x, y, r.relative_rms(), r.signal_to_noise(),
                r.cosine(), r.squares_error > 0 ? std::to_string(r.worst_block) : "-");
@@ -71,7 +72,8 @@ int compare(const compare_options& options) {
                       {"b", quanta::name(y->type)},
                       {"relative_rms", r->relative_rms()},
                       {"rms", r->rms()},
-                      {"signal_to_noise", r->squares_error > 0 ? nlohmann::ordered_json(r->signal_to_noise()) : nlohmann::ordered_json(nullptr)},
+                      {"signal_to_noise",
+                       r->squares_error > 0 ? nlohmann::ordered_json(r->signal_to_noise()) : nlohmann::ordered_json(nullptr)},
                       {"cosine", r->cosine()},
                       {"largest_error", r->largest_error},
                       {"worst_block", r->worst_block}});
@@ -79,11 +81,15 @@ int compare(const compare_options& options) {
       line(escaped(x.name), quanta::name(x.type), quanta::name(y->type), *r);
   }
   if (options.json)
-    fmt::print("{}\n", nlohmann::ordered_json{{"tensors", list}, {"relative_rms", total.relative_rms()}, {"worst_relative_rms", worst}}.dump(2));
+    fmt::print(
+        "{}\n",
+        nlohmann::ordered_json{{"tensors", list}, {"relative_rms", total.relative_rms()}, {"worst_relative_rms", worst}}.dump(
+            2));
   else
     line("all", "", "", total);
   if (options.max_rms >= 0 && !(worst <= options.max_rms)) {
-    fmt::print(stderr, "quanta: {}: a tensor's relative rms {:.6f} is over {}\n", escaped(options.other), worst, options.max_rms);
+    fmt::print(stderr, "quanta: {}: a tensor's relative rms {:.6f} is over {}\n", escaped(options.other), worst,
+               options.max_rms);
     return gate_failed;
   }
   return success;

@@ -55,7 +55,8 @@ std::string value_text(const gguf::value& v) {
 }
 
 void print_table(const gguf::file& f, std::uint64_t weights, std::uint64_t bytes) {
-  fmt::print("GGUF version {}, {}, {} keys, {} tensors\n\n", f.version(), size(f.size()), f.metadata().size(), f.tensors().size());
+  fmt::print("GGUF version {}, {}, {} keys, {} tensors\n\n", f.version(), size(f.size()), f.metadata().size(),
+             f.tensors().size());
   for (const gguf::entry& e : f.metadata())
     fmt::print("  {:<44} {}\n", escaped(e.key), value_text(e.value));
   fmt::print("\n  {:<36} {:<8} {:>20} {:>12}\n", "tensor", "type", "shape", "size");
@@ -70,7 +71,8 @@ void print_table(const gguf::file& f, std::uint64_t weights, std::uint64_t bytes
   for (const auto& [type, total] : types)
     fmt::print("  {:<8} {:>5} tensors {:>12}\n", type, total.first, size(total.second));
   if (weights > 0)
-    fmt::print("  {} weights, {:.3f} bits a weight\n", weights, 8.0 * static_cast<double>(bytes) / static_cast<double>(weights));
+    fmt::print("  {} weights, {:.3f} bits a weight\n", weights,
+               8.0 * static_cast<double>(bytes) / static_cast<double>(weights));
 }
 
 } // namespace
@@ -106,7 +108,8 @@ int inspect(const inspect_options& options) {
   }
   out["tensors"] = nlohmann::ordered_json::array();
   for (const gguf::tensor_info& t : f->tensors())
-    out["tensors"].push_back({{"name", escaped(t.name)}, {"type", quanta::name(t.type)}, {"shape", t.dims}, {"bytes", t.bytes}});
+    out["tensors"].push_back(
+        {{"name", escaped(t.name)}, {"type", quanta::name(t.type)}, {"shape", t.dims}, {"bytes", t.bytes}});
   fmt::print("{}\n", out.dump(2));
   return success;
 }

@@ -13,7 +13,8 @@ int main(int argc, char** argv) {
                "  quanta inspect model-q4.gguf\n"
                "  quanta compare model-f16.gguf model-q4.gguf --max-rms 0.1\n",
                "quanta");
-  app.set_version_flag("--version", fmt::format("quanta {}.{}.{}", quanta::version_major, quanta::version_minor, quanta::version_patch));
+  app.set_version_flag("--version",
+                       fmt::format("quanta {}.{}.{}", quanta::version_major, quanta::version_minor, quanta::version_patch));
   app.require_subcommand(1);
   app.failure_message([](const CLI::App*, const CLI::Error& e) { // one line, whatever the arguments hold
     return fmt::format("quanta: {}; try --help\n", tool::escaped(e.what()));
@@ -26,7 +27,8 @@ int main(int argc, char** argv) {
   quantize->add_option("output", q.output, "GGUF file to write; appears when it is complete")->required();
   quantize->add_option("--type", q.type, "Mix: Q4_K_M, Q4_K_S, Q8_0, Q4_0, Q2_K, Q6_K, ... (see 'quanta types')")->required();
   quantize->add_option("--imatrix", q.importance, "Importance matrix (GGUF form): what an error in each column counts");
-  quantize->add_option("--search", q.search, "reference: the bytes of the reference implementation; thorough: less error, slower")
+  quantize
+      ->add_option("--search", q.search, "reference: the bytes of the reference implementation; thorough: less error, slower")
       ->check(CLI::IsMember({"reference", "thorough"}));
   quantize->add_option("--threads", q.threads, "Threads; 0 is all of the machine. The result does not depend on it")
       ->check(CLI::Range(0, 1024)); // also refuses -1, which would be read as a very large number

@@ -40,8 +40,8 @@ void show_progress(job& j, std::string_view tensor, bool last = false) {
   j.shown = now;
   const double part = j.weights_all ? static_cast<double>(j.weights_done) / static_cast<double>(j.weights_all) : 1;
   const auto filled = static_cast<int>(part * 30);
-  fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {:3.0f} % {:<36}{}", "", filled, "", 30 - filled, part * 100, last ? "" : escaped(tensor).substr(0, 36),
-             last ? "\n" : "");
+  fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {:3.0f} % {:<36}{}", "", filled, "", 30 - filled, part * 100,
+             last ? "" : escaped(tensor).substr(0, 36), last ? "\n" : "");
   std::fflush(stderr);
 }
 
@@ -52,13 +52,15 @@ struct slab_row {
   std::size_t bad_column = ~std::size_t{0};
 };
 
-quanta::result<void> convert(job& j, const recipe::planned_tensor& plan, const gguf::tensor_info& source, gguf::file_writer& out) {
+quanta::result<void> convert(job& j, const recipe::planned_tensor& plan, const gguf::tensor_info& source,
+                             gguf::file_writer& out) {
   const auto columns = static_cast<std::size_t>(source.columns());
   const quanta::dispatch::kernels* to = quanta::dispatch::find(plan.type);
   const auto encode = !to ? nullptr : j.options.search == "thorough" ? to->quantize_thoroughly : to->quantize; // f32 is copied
   const std::size_t in_bytes = static_cast<std::size_t>(source.row_bytes());
   const std::size_t out_bytes = static_cast<std::size_t>(plan.bytes / source.rows());
-  const std::size_t slab_rows = std::max<std::size_t>(1, std::min<std::size_t>(256, (std::size_t{8} << 20) / std::max(in_bytes, out_bytes)));
+  const std::size_t slab_rows =
+      std::max<std::size_t>(1, std::min<std::size_t>(256, (std::size_t{8} << 20) / std::max(in_bytes, out_bytes)));
   const std::uint64_t rows_an_expert = source.dims.size() > 1 ? source.dims[1] : 1;
   const std::vector<float>* importance = nullptr;
   if (j.importance)
@@ -117,7 +119,9 @@ quanta::result<void> convert(job& j, const recipe::planned_tensor& plan, const g
     for (std::size_t r = 0; r < count; ++r) { // in order, so that sums do not depend on the threads
       if (work[r].bad_column != ~std::size_t{0})
         return quanta::error(quanta::errc::nonfinite_value,
-                             j.input.data_offset() + source.offset + (first + r) * in_bytes + work[r].bad_column * in_bytes / columns, source.name);
+                             j.input.data_offset() + source.offset + (first + r) * in_bytes +
+                                 work[r].bad_column * in_bytes / columns,
+                             source.name);
       j.errors[plan.type] += work[r].report;
     }
     // A scale that overflowed the half range makes an infinite block: the weights were too large for the format.
@@ -138,7 +142,8 @@ quanta::result<void> copy(job& j, const gguf::tensor_info& source, gguf::file_wr
   for (std::uint64_t at = 0; at < source.bytes; at += piece.size()) {
     if (interrupted)
       return quanta::error(quanta::errc::io_error, quanta::error::nowhere, "interrupted");
-    const auto part = std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), source.bytes - at)));
+    const auto part =
+        std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), source.bytes - at)));
     if (const auto done = j.input.read(source, at, part); !done)
       return done.error();
     if (const auto done = out.write(part); !done)
@@ -191,13 +196,14 @@ void print_plan(const recipe::plan& plan, const recipe::mix_info& mix) {
     ++types[t.type].first;
     types[t.type].second += t.bytes;
   }
-  fmt::print("{}: {} tensors, {} of weights, {:.3f} bits a weight\n", mix.name, plan.tensors.size(), size(plan.bytes), plan.bits_per_weight());
+  fmt::print("{}: {} tensors, {} of weights, {:.3f} bits a weight\n", mix.name, plan.tensors.size(), size(plan.bytes),
+             plan.bits_per_weight());
   for (const auto& [type, total] : types)
     fmt::print("  {:<8} {:>5} tensors {:>12}\n", quanta::name(type), total.first, size(total.second));
   for (const recipe::planned_tensor& t : plan.tensors)
     if (t.fallback_from)
-      fmt::print("  {}: {} instead of {}, whose blocks do not divide a row of {}\n", escaped(t.shape.name), quanta::name(t.type),
-                 quanta::name(*t.fallback_from), t.shape.dims[0]);
+      fmt::print("  {}: {} instead of {}, whose blocks do not divide a row of {}\n", escaped(t.shape.name),
+                 quanta::name(t.type), quanta::name(*t.fallback_from), t.shape.dims[0]);
 }
 
 void set_metadata(gguf::writer& out, const job& j, const recipe::mix_info& mix) {
@@ -222,18 +228,27 @@ void print_summary(job& j, const recipe::plan& plan, const recipe::mix_info& mix
   if (j.options.json) {
     nlohmann::ordered_json types = nlohmann::ordered_json::object();
     for (const auto& [type, r] : j.errors)
-      types[std::string(quanta::name(type))] = {{"weights", r.count}, {"relative_rms", r.relative_rms()}, {"signal_to_noise", r.signal_to_noise()}};
-    fmt::print("{}\n", nlohmann::ordered_json{{"type", mix.name}, {"input_bytes", j.input.size()}, {"output_bytes", file_bytes},
-                                              {"weights", plan.elements}, {"bits_per_weight", plan.bits_per_weight()}, {"seconds", seconds},
-                                              {"weights_per_second", rate}, {"relative_rms", total.relative_rms()}, {"types", types}}.dump(2));
+      types[std::string(quanta::name(type))] = {
+          {"weights", r.count}, {"relative_rms", r.relative_rms()}, {"signal_to_noise", r.signal_to_noise()}};
+    fmt::print("{}\n", nlohmann::ordered_json{{"type", mix.name},
+                                              {"input_bytes", j.input.size()},
+                                              {"output_bytes", file_bytes},
+                                              {"weights", plan.elements},
+                                              {"bits_per_weight", plan.bits_per_weight()},
+                                              {"seconds", seconds},
+                                              {"weights_per_second", rate},
+                                              {"relative_rms", total.relative_rms()},
+                                              {"types", types}}
+                           .dump(2));
     return;
   }
   if (j.options.quiet)
     return;
   for (const auto& [type, r] : j.errors)
-    fmt::print("  {:<8} relative rms error {:.5f}, signal to noise {:.2f} dB\n", quanta::name(type), r.relative_rms(), r.signal_to_noise());
-  fmt::print("{} to {}, {:.3f} bits a weight, {:.2f} s, {:.0f} M weights/s, relative rms error {:.5f}\n", size(j.input.size()), size(file_bytes),
-             plan.bits_per_weight(), seconds, rate / 1e6, total.relative_rms());
+    fmt::print("  {:<8} relative rms error {:.5f}, signal to noise {:.2f} dB\n", quanta::name(type), r.relative_rms(),
+               r.signal_to_noise());
+  fmt::print("{} to {}, {:.3f} bits a weight, {:.2f} s, {:.0f} M weights/s, relative rms error {:.5f}\n", size(j.input.size()),
+             size(file_bytes), plan.bits_per_weight(), seconds, rate / 1e6, total.relative_rms());
 }
 
 } // namespace

@@ -17,17 +17,23 @@ int predicted_size(const size_options& options) {
   if (!plan)
     return report(options.model, plan.error());
   if (options.json)
-    fmt::print("{}\n", nlohmann::ordered_json{{"model", options.model}, {"type", mix->name}, {"bytes", plan->bytes}, {"weights", plan->elements},
-                                              {"bits_per_weight", plan->bits_per_weight()}}.dump());
+    fmt::print("{}\n", nlohmann::ordered_json{{"model", options.model},
+                                              {"type", mix->name},
+                                              {"bytes", plan->bytes},
+                                              {"weights", plan->elements},
+                                              {"bits_per_weight", plan->bits_per_weight()}}
+                           .dump());
   else
-    fmt::print("{} as {}: {} of weights, {:.3f} bits a weight\n", options.model, mix->name, size(plan->bytes), plan->bits_per_weight());
+    fmt::print("{} as {}: {} of weights, {:.3f} bits a weight\n", options.model, mix->name, size(plan->bytes),
+               plan->bits_per_weight());
   return success;
 }
 
 int list_types() {
   fmt::print("{:<10} {:>6} {:>8} {:>12}  {}\n", "format", "block", "bytes", "bits/weight", "kernels");
   for (const quanta::type_info& t : quanta::tensor_types())
-    fmt::print("{:<10} {:>6} {:>8} {:>12.4f}  {}\n", t.name, t.block_size, t.block_bytes, t.bits_per_weight(), has_kernels(t.type) ? "yes" : "-");
+    fmt::print("{:<10} {:>6} {:>8} {:>12.4f}  {}\n", t.name, t.block_size, t.block_bytes, t.bits_per_weight(),
+               has_kernels(t.type) ? "yes" : "-");
   fmt::print("\nmixes:");
   for (const auto& m : quanta::recipe::mixes)
     fmt::print(" {}", m.name);

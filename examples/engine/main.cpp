@@ -57,7 +57,8 @@ int main(int argc, char** argv) {
     return report(path, loaded.error());
   const engine::model& m = **loaded;
   if (m.vocabulary != 256)
-    return report(path, quanta::error(quanta::errc::unsupported_type, quanta::error::nowhere, "only vocabularies of 256 bytes"));
+    return report(path,
+                  quanta::error(quanta::errc::unsupported_type, quanta::error::nowhere, "only vocabularies of 256 bytes"));
   if (text_path.empty()) {
     print_text(engine::generate(m, prompt, tokens, temperature, seed, activations == "quantized"));
     return 0;
@@ -70,11 +71,13 @@ int main(int argc, char** argv) {
   const double speed = static_cast<double>(e.positions) / e.seconds;
   const double bits = 8.0 * static_cast<double>(m.weight_bytes) / static_cast<double>(m.weights);
   if (json)
-    std::printf("{\"perplexity\": %.6f, \"positions\": %zu, \"seconds\": %.3f, \"tokens_per_second\": %.1f, \"file_bytes\": %llu, "
-                "\"weights\": %llu, \"bits_per_weight\": %.4f}\n",
-                e.perplexity, e.positions, e.seconds, speed, static_cast<unsigned long long>(m.file_bytes),
-                static_cast<unsigned long long>(m.weights), bits);
+    std::printf(
+        "{\"perplexity\": %.6f, \"positions\": %zu, \"seconds\": %.3f, \"tokens_per_second\": %.1f, \"file_bytes\": %llu, "
+        "\"weights\": %llu, \"bits_per_weight\": %.4f}\n",
+        e.perplexity, e.positions, e.seconds, speed, static_cast<unsigned long long>(m.file_bytes),
+        static_cast<unsigned long long>(m.weights), bits);
   else
-    std::printf("perplexity %.5f over %zu positions, %.3f bits a weight, %.0f tokens/s\n", e.perplexity, e.positions, bits, speed);
+    std::printf("perplexity %.5f over %zu positions, %.3f bits a weight, %.0f tokens/s\n", e.perplexity, e.positions, bits,
+                speed);
   return 0;
 }

@@ -39,5 +39,6 @@ inline contract_handler set_contract_handler(contract_handler handler) noexcept 
 } // namespace quanta
 
 /// A macro, because the text of the condition and its place have to reach the handler.
-#define QUANTA_EXPECTS(condition)                                                                                      \
-  (static_cast<bool>(condition) ? static_cast<void>(0) : ::quanta::detail::violate<::quanta::isa::native>(#condition, __FILE__, __LINE__))
+#define QUANTA_EXPECTS(condition)                                                                                              \
+  (static_cast<bool>(condition) ? static_cast<void>(0)                                                                         \
+                                : ::quanta::detail::violate<::quanta::isa::native>(#condition, __FILE__, __LINE__))

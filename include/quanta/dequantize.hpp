@@ -131,8 +131,10 @@ void dequantize_blocks(const B* row, std::size_t blocks, T* values) {
 }
 template <class Isa, plain_format S, plain_format T>
 void dequantize_blocks(const S* row, std::size_t count, T* values) {
-  const std::size_t done = widen_row<Isa>(row, count, [&](std::size_t i, const simd::vec<float, 16, Isa>& x)
-                                                          __attribute__((always_inline)) { simd::store_floats(values + i, x); });
+  const std::size_t done = widen_row<Isa>(
+      row, count, [&](std::size_t i, const simd::vec<float, 16, Isa>& x) __attribute__((always_inline)) {
+        simd::store_floats(values + i, x);
+      });
   for (std::size_t k = 0; k < count % 16; ++k)
     values[done + k] = T(static_cast<float>(row[done + k]));
 }

@@ -38,7 +38,8 @@ public:
   void add_block(const X* original, const Y* decoded, std::size_t size) {
     double error = 0;
     for (std::size_t i = 0; i < size; ++i) {
-      const auto x = static_cast<double>(static_cast<float>(original[i])), y = static_cast<double>(static_cast<float>(decoded[i]));
+      const auto x = static_cast<double>(static_cast<float>(original[i])),
+                 y = static_cast<double>(static_cast<float>(decoded[i]));
       squares_original += x * x;
       squares_decoded += y * y;
       products += x * y;

@@ -63,7 +63,9 @@ struct bf16 {
     b.bits = pattern;
     return b;
   }
-  [[gnu::always_inline]] constexpr explicit operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+  [[gnu::always_inline]] constexpr explicit operator float() const {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  }
   friend constexpr bool operator==(bf16, bf16) = default;
 
 private:

@@ -49,8 +49,8 @@ struct type_list {
 };
 
 /// Formats that weights are stored in. A new format is one header above and one name here.
-using weight_formats = type_list<q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, iq3_s, iq3_xxs, iq2_s,
-                                 iq2_xs, iq2_xxs, iq1_m, iq1_s, tq1_0, tq2_0, mxfp4, nvfp4, q1_0, q2_0>;
+using weight_formats = type_list<q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, iq3_s, iq3_xxs,
+                                 iq2_s, iq2_xs, iq2_xxs, iq1_m, iq1_s, tq1_0, tq2_0, mxfp4, nvfp4, q1_0, q2_0>;
 /// Formats that only activations are quantized to.
 using activation_formats = type_list<q8_1, q8_k>;
 /// Every block format.

@@ -139,8 +139,8 @@ void quantize_row(const S* x, std::size_t count, T* out, const float*) {
 /// Encodes one row of numbers (float, f16 or bf16) into blocks, or converts it to f16, bf16 or float. One call is one row:
 /// formats that weigh errors by the mean square of the row (q4_0, q4_1, q5_0 with importance) see all of it.
 /// Reads 4 (or 2) bytes and writes sizeof(B) / block_size a value; no heap, at most 64 KiB of stack.
-/// Expects: weights.size() == row.size() * block size; importance empty or as long as weights. Into blocks, a NaN or an infinity
-/// is encoded as 0; a scale that exceeds the largest half becomes infinite, as in the reference (docs/hard_inputs.md).
+/// Expects: weights.size() == row.size() * block size; importance empty or as long as weights. Into blocks, a NaN or an
+/// infinity is encoded as 0; a scale that exceeds the largest half becomes infinite, as in the reference (docs/hard_inputs.md).
 template <class Isa = isa::native, detail::number_range Weights, std::ranges::contiguous_range Row>
   requires row_format<detail::element_of<Row>>
 void quantize(const Weights& weights, Row&& row, const quantize_options& options) {
@@ -150,7 +150,8 @@ void quantize(const Weights& weights, Row&& row, const quantize_options& options
   QUANTA_EXPECTS(options.importance.empty() || options.importance.size() == std::ranges::size(weights));
   const float* importance = options.importance.empty() ? nullptr : options.importance.data();
   if (options.search == search::thorough)
-    detail::quantize_row<Isa, search::thorough>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row), importance);
+    detail::quantize_row<Isa, search::thorough>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row),
+                                                importance);
   else
     detail::quantize_row<Isa>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row), importance);
 }

@@ -53,14 +53,19 @@ template <class Isa, class A>
     return codes_of_run<Isa>(row, run) ^ simd::fill<simd::code_bytes<Isa>>(static_cast<std::uint8_t>(A::code_offset));
 }
 
-/// value(block, run of the block) of 8 runs; zero from `count` on.
+/// value(block, run of the block) of 8 runs, the first a multiple of 8; zero from `count` on.
 template <class Isa, class B, class F>
 [[gnu::always_inline]] inline simd::vec<float, 8, Isa> collect_runs(const B* row, std::size_t first_run, std::size_t count,
                                                                     F value) {
+  constexpr std::size_t R = runs_of<B>;
   float values[8] = {};
   simd::unroll<8>([&](auto i) __attribute__((always_inline)) { // in registers until they are joined
-    if (count >= 8 || i() < count)
-      values[i()] = value(row[(first_run + i()) / runs_of<B>], (first_run + i()) % runs_of<B>);
+    if (count < 8 && i() >= count)
+      return;
+    if constexpr (8 % R == 0) // so that what runs of a block share is seen to be the same
+      values[i()] = value(row[first_run / R + i() / R], std::size_t{i() % R});
+    else
+      values[i()] = value(row[(first_run + i()) / R], (first_run + i()) % R);
   });
   return simd::from_lanes<Isa>(values);
 }
@@ -102,7 +107,9 @@ template <class Isa, std::size_t Part, class B>
 
 /// Blocks of half a run; two neighbours are worked on as one block with two groups.
 template <class B>
-concept paired_format = block_format<B> && requires { requires B::block_size == run_size / 2 && B::group_size == run_size / 2; };
+concept paired_format = block_format<B> && requires {
+  requires B::block_size == run_size / 2 && B::group_size == run_size / 2;
+};
 
 template <paired_format B>
 struct pair_of {

@@ -44,7 +44,9 @@ template <class B>
 bool same_bytes(const std::vector<B>& a, const std::vector<B>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(B)) == 0);
 }
-inline bool same_float(float a, float b) { return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) || (a != a && b != b); }
+inline bool same_float(float a, float b) {
+  return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) || (a != a && b != b);
+}
 
 /// Blocks of every byte pattern: what a file may hold.
 template <class B>
@@ -70,8 +72,9 @@ void check_decode(findings& found) {
       const int code = row[i / B::block_size].code(i % B::block_size);
       found.expect(code >= 0 && code <= 255, "code(i) is outside 0 .. 255");
       if (!same_float(decoded[i], decode_value(row[i / B::block_size], i % B::block_size))) {
-        found.expect(false, "dequantize differs from scale(g) * (code(i) - code_offset) - minimum(g) at value " + std::to_string(i) +
-                                " of " + std::to_string(blocks) + " blocks: does codes<Isa>() agree with code(i)?");
+        found.expect(false, "dequantize differs from scale(g) * (code(i) - code_offset) - minimum(g) at value " +
+                                std::to_string(i) + " of " + std::to_string(blocks) +
+                                " blocks: does codes<Isa>() agree with code(i)?");
         return;
       }
     }
@@ -91,7 +94,8 @@ void check_encode(findings& found, double largest_relative_rms) {
       const float* w = weighted ? weights.data() : nullptr;
       quanta::detail::quantize_row<Isa>(x.data(), columns, row.data(), w); // options would compile the thorough searches
       quanta::detail::quantize_row<isa::portable>(x.data(), columns, portable.data(), w);
-      found.expect(same_bytes(row, portable), "this level writes other bytes than the portable one, " + std::to_string(blocks) + " blocks");
+      found.expect(same_bytes(row, portable),
+                   "this level writes other bytes than the portable one, " + std::to_string(blocks) + " blocks");
       if (blocks > 0)
         found.expect(compare(x, row).relative_rms() <= largest_relative_rms,
                      "a bell curve comes back with a relative error of " + std::to_string(compare(x, row).relative_rms()));
@@ -118,12 +122,12 @@ void check_product(findings& found, const std::vector<B>& row, F activation, flo
     exact += product - below;
     magnitude += std::fabs(product) + std::fabs(below);
   }
-  // Each lane rounds a factor, a product and a sum for each of its runs, at most 6 in all with the minima, and 8 at the end. The
-  // sums that q8_1 stores are halves: 2^-11 of the minima.
+  // Each lane rounds a factor, a product and a sum for each of its runs, at most 6 in all with the minima, and 8 at the end.
+  // The sums that q8_1 stores are halves: 2^-11 of the minima.
   const double roundings = 6.0 * static_cast<double>(row.size() * B::block_size) / 16.0 + 8;
   const double bound = (roundings * 0x1p-24 + (std::same_as<typename B::dot_partner, q8_1> ? 0x1p-10 : 0)) * magnitude;
-  found.expect(std::fabs(static_cast<double>(got) - exact) <= bound, std::string(what) + " is " + std::to_string(got) + ", exactly " +
-                                                                         std::to_string(exact));
+  found.expect(std::fabs(static_cast<double>(got) - exact) <= bound,
+               std::string(what) + " is " + std::to_string(got) + ", exactly " + std::to_string(exact));
 }
 
 template <class Isa, class B>
@@ -141,8 +145,10 @@ void check_dot(findings& found) {
       return static_cast<double>(decode_value(activations[i / A::block_size], i % A::block_size));
     }, product, "dot with quantized activations");
     check_product(found, row, [&](std::size_t i) { return static_cast<double>(y[i]); }, values, "dot with floats");
-    found.expect(same_float(product, quanta::dot<isa::portable>(row, activations)), "dot has other bits than at the portable level");
-    found.expect(same_float(values, quanta::dot<isa::portable>(row, y)), "dot with floats has other bits than at the portable level");
+    found.expect(same_float(product, quanta::dot<isa::portable>(row, activations)),
+                 "dot has other bits than at the portable level");
+    found.expect(same_float(values, quanta::dot<isa::portable>(row, y)),
+                 "dot with floats has other bits than at the portable level");
     float out[1] = {};
     quanta::gemv<Isa>(matrix_view<B>(row, 1, columns), activations, out);
     found.expect(same_float(out[0], product), "gemv differs from dot");

@@ -35,7 +35,8 @@ std::vector<float> decode(const std::vector<B>& row) {
   std::vector<float> x(row.size() * B::block_size);
   quanta::dequantize<Isa>(row, x);
   for (std::size_t i = 0; i < x.size(); ++i)
-    expect(same_bits(x[i], quanta::decode_value(row[i / B::block_size], i % B::block_size)), B::name, "decodes to other values");
+    expect(same_bits(x[i], quanta::decode_value(row[i / B::block_size], i % B::block_size)), B::name,
+           "decodes to other values");
   return x;
 }
 
@@ -52,7 +53,8 @@ void try_bytes(const std::uint8_t* data, std::size_t size) {
     decode<portable>(row);
     expect(same_bits(quanta::dot<native>(row, activations), quanta::dot<portable>(row, activations)), B::name,
            "other bits of a product");
-    expect(same_bits(quanta::dot<native>(row, x), quanta::dot<portable>(row, x)), B::name, "other bits of a product with floats");
+    expect(same_bits(quanta::dot<native>(row, x), quanta::dot<portable>(row, x)), B::name,
+           "other bits of a product with floats");
   } else {
     const auto row = take_blocks<B>(data, size / sizeof(B));
     decode<native>(row);

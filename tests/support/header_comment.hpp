@@ -17,9 +17,9 @@ struct header_comment {
   std::vector<field> fields;
   std::size_t lines = 0; ///< of the whole header
 
-  /// Reads the header at `path`. The comment has a line of the equation, `x = ...` (or it is part of the first sentence and ends
-  /// before the number of bytes), lines `offset name text` with further text indented more, and paragraphs; `Good:` and `Bad:`
-  /// begin sentences of the last one.
+  /// Reads the header at `path`. The comment has a line of the equation, `x = ...` (or it is part of the first sentence and
+  /// ends before the number of bytes), lines `offset name text` with further text indented more, and paragraphs; `Good:` and
+  /// `Bad:` begin sentences of the last one.
   static header_comment read(const std::string& path) {
     std::ifstream in(path);
     if (!in)

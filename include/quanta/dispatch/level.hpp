@@ -64,7 +64,8 @@ struct entries {
 template <class Isa>
 std::int32_t int8_peak(std::size_t steps) {
   using sums = simd::quad_sums<Isa>;
-  const auto codes = simd::fill<simd::code_bytes<Isa>>(3), y = simd::fill<simd::code_bytes<Isa>>(static_cast<std::uint8_t>(steps & 127));
+  const auto codes = simd::fill<simd::code_bytes<Isa>>(3),
+             y = simd::fill<simd::code_bytes<Isa>>(static_cast<std::uint8_t>(steps & 127));
   sums chains[12]; // twelve chains hide the latency of the multiplication
   simd::unroll<12>([&](auto c) __attribute__((always_inline)) { chains[c()] = simd::fill<sums>(c()); });
   for (std::size_t s = 0; s < steps; ++s)

@@ -48,7 +48,8 @@ template <std::size_t N, int Top, affine_grid Grid, class V>
   low = simd::select(low > zero, zero, low);
   const auto flat = high <= low;
 
-  V t = simd::fill<V>(static_cast<float>(Top)) / (high - low), scale = simd::fill<V>(1.f) / t, minimum = low, base = low, best = zero;
+  V t = simd::fill<V>(static_cast<float>(Top)) / (high - low), scale = simd::fill<V>(1.f) / t, minimum = low, base = low,
+    best = zero;
   for (std::size_t i = 0; i < N; ++i) {
     const V code = nearest_level<0, Top>(simd::unfused(t * (x(i) - low)));
     best = best + penalty(i, (simd::unfused(scale * code) + low) - x(i));

@@ -157,7 +157,8 @@ struct magnitude_group {
     if (list.count == 0)
       return book::entries[list.first];
     alignas(64) float distances[terms];
-    distance_terms<book>(simd::unfused(simd::fill<row>(scale) * odd_numbers()), values + k * terms, roots + k * terms, distances);
+    distance_terms<book>(simd::unfused(simd::fill<row>(scale) * odd_numbers()), values + k * terms, roots + k * terms,
+                         distances);
     return nearest_neighbour(tables, list, distances);
   }
   /// A = sum w x p and B = sum w p^2 for as many choices of entries as lanes; vector k's are at codes + k * stride.

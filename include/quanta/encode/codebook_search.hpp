@@ -26,7 +26,8 @@ template <class Book, std::size_t N, class Isa>
 /// The terms root (scale p - x)^2 of one vector for the scaled levels scale * p; roots and values stand in every slot of
 /// their coordinate.
 template <class Book, class V>
-[[gnu::always_inline]] inline void distance_terms(const V& scaled_levels, const float* values, const float* roots, float* terms) {
+[[gnu::always_inline]] inline void distance_terms(const V& scaled_levels, const float* values, const float* roots,
+                                                  float* terms) {
   for (std::size_t i = 0; i < vector_terms<Book>; i += simd::lanes<V>) {
     const V e = scaled_levels - simd::load<V>(values + i);
     simd::store(terms + i, simd::unfused(simd::unfused(simd::load<V>(roots + i) * e) * e));

@@ -20,7 +20,10 @@ using lanes_of = simd::vec<float, lane_count<Isa>, Isa>;
 inline constexpr std::size_t blocks_together = 8;
 /// One register of floats.
 template <class Isa>
-inline constexpr std::size_t register_lanes = lane_count<Isa> > 32 ? 16 : lane_count<Isa> == 16 ? 8 : lane_count<Isa> == 8 ? 4 : 1;
+inline constexpr std::size_t register_lanes = lane_count<Isa> > 32    ? 16
+                                              : lane_count<Isa> == 16 ? 8
+                                              : lane_count<Isa> == 8  ? 4
+                                                                      : 1;
 template <class Isa>
 using register_of = simd::vec<float, register_lanes<Isa>, Isa>;
 
@@ -43,7 +46,8 @@ template <std::size_t N, std::size_t L, class Isa>
           square[j()] = first + j() < count ? batch::load_unaligned(x + (first + j()) * stride + column) : batch(0.f);
         });
         transpose(square, square + W); // xsimd's, by its arguments
-        simd::unroll<W>([&](auto i) __attribute__((always_inline)) { square[i()].store_unaligned(out + (column + i()) * L + first); });
+        simd::unroll<W>([&](auto i)
+                            __attribute__((always_inline)) { square[i()].store_unaligned(out + (column + i()) * L + first); });
       }
   }
 }

@@ -18,7 +18,8 @@ template <class V>
   simd::unroll<15>([&](auto k) __attribute__((always_inline)) {
     constexpr std::size_t lower = k();
     constexpr int step = detail::nonlinear_levels[lower + 1] - detail::nonlinear_levels[lower];
-    level = level + simd::select(simd::fill<V>(doubled_midpoint(k()) * 0.5f) <= v, simd::fill<V>(static_cast<float>(step)), zero);
+    level =
+        level + simd::select(simd::fill<V>(doubled_midpoint(k()) * 0.5f) <= v, simd::fill<V>(static_cast<float>(step)), zero);
   });
   return level;
 }
@@ -38,8 +39,8 @@ template <std::size_t N, class Isa>
 }
 
 /// 16 inverse scales: the extreme value at the upper end of the table, then near its lower end, (k - 127) / extreme for
-/// k = -7 .. 7; the winner has the largest A^2 / B, A = sum w q x, B = sum w q^2, the first of equals. Returns the scale A / B, 0
-/// for a group of zeros.
+/// k = -7 .. 7; the winner has the largest A^2 / B, A = sum w q x, B = sum w q^2, the first of equals. Returns the scale A / B,
+/// 0 for a group of zeros.
 template <std::size_t N, class V>
 [[gnu::noinline]] V search_nonlinear(const float* xt, const float* wt) {
   constexpr std::size_t L = simd::lanes<V>;
@@ -69,8 +70,8 @@ template <std::size_t N, class V>
 
 /// Scales of `count` groups of 32; `variance` is the mean square that the importance of group g is weighed with.
 template <class Isa, class F>
-[[gnu::always_inline]] inline void search_nonlinear_groups(const float* x, std::size_t count, const float* importance, F variance,
-                                                           float* scales) {
+[[gnu::always_inline]] inline void search_nonlinear_groups(const float* x, std::size_t count, const float* importance,
+                                                           F variance, float* scales) {
   using V = lanes_of<Isa>;
   constexpr std::size_t N = 32, L = simd::lanes<V>;
   for (std::size_t g = 0; g < count; g += L) {

@@ -48,7 +48,8 @@ template <std::size_t N, int Top, class V, bool InBytes = false>
   for (int k = -4; k <= 4; ++k) {
     if (k == 0)
       continue;
-    const V try_t = simd::fill<V>(0.1f * static_cast<float>(k) + static_cast<float>(Top)) / largest, error = error_of(try_t, as_is);
+    const V try_t = simd::fill<V>(0.1f * static_cast<float>(k) + static_cast<float>(Top)) / largest,
+            error = error_of(try_t, as_is);
     const auto better = error < best;
     best = simd::select(better, error, best);
     t = simd::select(better, try_t, t);

@@ -3,7 +3,7 @@
 //   x = d * (2 s[g] + 1) * (c +- 1/8)        c in -1, 0, 1 by codebook, s in 0..7
 //
 //    0  qs      32 bytes: bits 0-7 of the codebook entry of 8-vector k
-//   32  qh      16 bytes: a nibble a vector, even k low: bits 0-2 are bits 8-10 of its entry, bit 3 is 1 where it is shifted down
+//   32  qh      16 bytes: a nibble a vector, even k low: bits 0-2 are bits 8-10 of its entry, bit 3 is 1 for a shift down
 //   48  scales  4 u16: bits 3j .. 3j + 2 of word w are s[4w + j], bits 12-15 are bits 4w .. 4w + 3 of the half d
 //
 // The book of iq1_s. Good: with importance a step better than iq1_s; encodes without it too. Bad: as iq1_s; without
@@ -30,7 +30,9 @@ struct iq1_m : detail::iq1_block_traits {
   }
   [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
     const std::uint64_t w = detail::load_double_word(scales.data());
-    const auto four = [](std::uint64_t word) { return (word & 7) | (word & 0x38) << 5 | (word & 0x1C0) << 10 | (word & 0xE00) << 15; };
+    const auto four = [](std::uint64_t word) {
+      return (word & 7) | (word & 0x38) << 5 | (word & 0x1C0) << 10 | (word & 0xE00) << 15;
+    };
     return {detail::odd_multiples(four(w) | four(w >> 16) << 32), detail::odd_multiples(four(w >> 32) | four(w >> 48) << 32)};
   }
   constexpr float scale(std::size_t g) const {
@@ -61,7 +63,9 @@ struct iq1_m : detail::iq1_block_traits {
   }
 
 private:
-  [[gnu::always_inline]] constexpr unsigned nibble(std::size_t k) const { return static_cast<unsigned>(qh[k / 2]) >> 4 * (k % 2); }
+  [[gnu::always_inline]] constexpr unsigned nibble(std::size_t k) const {
+    return static_cast<unsigned>(qh[k / 2]) >> 4 * (k % 2);
+  }
   [[gnu::always_inline]] constexpr std::size_t entry(std::size_t k) const { return qs[k] | (nibble(k) & 7u) << 8; }
   [[gnu::always_inline]] constexpr bool is_down(std::size_t k) const { return (nibble(k) & 8u) != 0; }
 };

@@ -35,7 +35,8 @@ inline constexpr auto halved_ue4m3_values = [] {
   for (std::uint32_t x = 0; x < 256; ++x) {
     const std::uint32_t exponent = x >> 3 & 15u, fraction = x & 7u;
     if (x != 0x7F)
-      values[x] = exponent == 0 ? static_cast<float>(fraction) * 0x1p-10f : std::bit_cast<float>((exponent + 119) << 23 | fraction << 20);
+      values[x] = exponent == 0 ? static_cast<float>(fraction) * 0x1p-10f
+                                : std::bit_cast<float>((exponent + 119) << 23 | fraction << 20);
   }
   return values;
 }();

@@ -4,8 +4,8 @@
 //   4  qs      32 bytes: byte 8g + l holds weight 16g + l in the low nibble, weight 16g + 8 + l in the high one
 //
 // Levels as in mxfp4. NVIDIA's format has one more float a tensor, a tensor of its own in a model file. Good: a scale with a
-// fraction for 16 weights: a seventh less error than mxfp4, and half on heavy tails. Bad: without the scale of the tensor, weights above
-// 1,440 or below 2^-11 are out of its range.
+// fraction for 16 weights: a seventh less error than mxfp4, and half on heavy tails. Bad: without the scale of the tensor,
+// weights above 1,440 or below 2^-11 are out of its range.
 #pragma once
 
 #include "quanta/formats/level_tables.hpp"

@@ -3,7 +3,8 @@
 //   0  d     half
 //   2  qs    16 bytes: byte i / 4 holds weight i in bits 2 (i % 4) and above
 //
-// Good: weights that were trained ternary, with a scale for 64. Bad: others; the reference's encoder never writes the level 2 d.
+// Good: weights that were trained ternary, with a scale for 64. Bad: others; the reference's encoder never writes the level 2
+// d.
 #pragma once
 
 #include "quanta/formats/nibble_block.hpp"

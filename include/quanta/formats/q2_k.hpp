@@ -44,7 +44,8 @@ struct super_block<2> : detail::super_block_traits {
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     return simd::unpack_bits<Portion % 4 * 2, 2, 0, Isa>(&qs[Portion / 4 * 32]);
   }
-  [[gnu::always_inline]] constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m, const std::uint8_t* q) {
+  [[gnu::always_inline]] constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m,
+                                                 const std::uint8_t* q) {
     d = scale, dmin = min_scale;
     for (std::size_t g = 0; g < 16; ++g)
       pairs[g] = static_cast<std::uint8_t>(s[g] | m[g] << 4);

@@ -29,7 +29,8 @@ struct super_block<4> : detail::super_block_32_scales {
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     return simd::unpack_bits<Portion % 2 * 4, 4, 0, Isa>(&qs[Portion / 2 * 32]);
   }
-  [[gnu::always_inline]] constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m, const std::uint8_t* q) {
+  [[gnu::always_inline]] constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m,
+                                                 const std::uint8_t* q) {
     d = scale, dmin = min_scale;
     pairs.assemble(s, m);
     detail::assemble_nibbles_32(qs, q);

@@ -12,7 +12,9 @@ constexpr std::uint32_t load_word(const std::uint8_t* p) {
          static_cast<std::uint32_t>(p[2]) << 16 | static_cast<std::uint32_t>(p[3]) << 24;
 }
 /// Two words of four bytes as eight.
-constexpr std::uint64_t join_words(std::uint32_t low, std::uint32_t high) { return low | static_cast<std::uint64_t>(high) << 32; }
+constexpr std::uint64_t join_words(std::uint32_t low, std::uint32_t high) {
+  return low | static_cast<std::uint64_t>(high) << 32;
+}
 constexpr std::uint64_t load_double_word(const std::uint8_t* p) { return join_words(load_word(p), load_word(p + 4)); }
 
 /// byte_at(0) to byte_at(7), each below 256, the first one lowest: without a loop, which compilers keep.

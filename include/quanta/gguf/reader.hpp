@@ -277,7 +277,8 @@ private:
     const std::uint64_t file_size = source_->size(), aligned_end = *checked(header_end).rounded_up(alignment_).value();
     data_offset_ = aligned_end;
     if (tensors_.empty())
-      return file_size == header_end || file_size == aligned_end ? result<void>{} : result<void>(error(errc::trailing, header_end));
+      return file_size == header_end || file_size == aligned_end ? result<void>{}
+                                                                 : result<void>(error(errc::trailing, header_end));
     const std::uint64_t data_size = file_size > data_offset_ ? file_size - data_offset_ : 0;
     for (const tensor_info& t : tensors_) {
       if (t.offset > data_size)

@@ -50,9 +50,11 @@ inline bool finite_block(const type_info& type, const std::byte* p) {
 inline result<void> validate_values(const file& from, const tensor_info& tensor) {
   const type_info& type = *find_type(tensor.type);
   const bool plain = type.block_size == 1;
-  std::vector<std::byte> piece(std::min<std::uint64_t>(tensor.bytes, (std::size_t{1} << 20) / type.block_bytes * type.block_bytes));
+  std::vector<std::byte> piece(
+      std::min<std::uint64_t>(tensor.bytes, (std::size_t{1} << 20) / type.block_bytes * type.block_bytes));
   for (std::uint64_t first = 0; first < tensor.bytes; first += piece.size()) {
-    const auto part = std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), tensor.bytes - first)));
+    const auto part =
+        std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), tensor.bytes - first)));
     if (const auto done = from.read(tensor, first, part); !done)
       return done.error();
     for (std::size_t at = 0; at < part.size(); at += type.block_bytes)

@@ -3,8 +3,8 @@
 //
 // A tile of T tokens holds, for each 32 (256) columns: the bytes, step after step, each step the four bytes of each token; for
 // each group of the weights and token, an int32: what sums start from so that the offset of the codes is taken off,
-// -offset * (sum of the group's bytes); affine formats: the sums themselves, as scale * sum in float (or int16, two neighbouring
-// groups side by side); a float a token: its scale.
+// -offset * (sum of the group's bytes); affine formats: the sums themselves, as scale * sum in float (or int16, two
+// neighbouring groups side by side); a float a token: its scale.
 #pragma once
 
 #include "quanta/encode/runs.hpp"
@@ -98,7 +98,8 @@ constexpr std::size_t activation_bytes(std::size_t tokens, std::size_t columns) 
 }
 
 /// Quantizes `tokens` rows of floats, row after row, for products with packed matrices of format B. Expects:
-/// x.size() == tokens * columns, columns a multiple of the block size; storage.size() >= activation_bytes<B, Isa>(tokens, columns).
+/// x.size() == tokens * columns, columns a multiple of the block size; storage.size() >= activation_bytes<B, Isa>(tokens,
+/// columns).
 template <weight_format B, class Isa = isa::native, class Parallel = serial>
 packed_activations<B, Isa> pack_activations(std::span<const float> x, std::size_t tokens, std::size_t columns,
                                             std::span<std::byte> storage, Parallel&& parallel_for = {}) {

@@ -19,8 +19,8 @@ namespace detail {
 /// Copies a token's activations from one tile to another; all of them are fields of 4 bytes side by side with those of the
 /// tile's other tokens.
 template <class Isa, class B>
-inline void move_token(const std::uint8_t* from, std::size_t tokens, std::size_t token, std::uint8_t* to, std::size_t new_tokens,
-                       std::size_t new_token, std::size_t token_bytes) {
+inline void move_token(const std::uint8_t* from, std::size_t tokens, std::size_t token, std::uint8_t* to,
+                       std::size_t new_tokens, std::size_t new_token, std::size_t token_bytes) {
   const tile_place old = tile_of<Isa>(token, tokens), place = tile_of<Isa>(new_token, new_tokens);
   from += old.first * token_bytes + 4 * (token - old.first);
   to += place.first * token_bytes + 4 * (new_token - place.first);

@@ -1,8 +1,8 @@
 // How a packed matrix lies in memory: panels of rows side by side, so that one 32-bit lane of a register is one row.
 //
-// A panel is panel_rows<Isa> rows (missing rows are zeros). It is a sequence of chunks, one a block's columns; a chunk holds, for
-// each 32 columns, the planes of the code bits, then the numbers that multiply them. In every plane the four bytes of a lane are
-// four neighbouring columns of its row (a step); steps are 4 columns:
+// A panel is panel_rows<Isa> rows (missing rows are zeros). It is a sequence of chunks, one a block's columns; a chunk holds,
+// for each 32 columns, the planes of the code bits, then the numbers that multiply them. In every plane the four bytes of a
+// lane are four neighbouring columns of its row (a step); steps are 4 columns:
 //   bytes    8 vectors: vector k is step k
 //   nibbles  4 vectors: vector p holds step 2p in the low nibbles, step 2p + 1 in the high ones
 //   crumbs   2 vectors: vector p holds steps 4p .. 4p + 3 from the low bits up
@@ -46,8 +46,8 @@ struct packed_layout {
   static constexpr std::size_t group_size = B::group_size, groups = columns / group_size;
 
   // the planes of 32 columns, in vectors
-  static constexpr bool has_bytes = bits > 7, has_nibbles = !has_bytes && bits >= 4, has_crumbs = !has_bytes && bits / 2 % 2 == 1,
-                        has_bits = !has_bytes && bits % 2 == 1;
+  static constexpr bool has_bytes = bits > 7, has_nibbles = !has_bytes && bits >= 4,
+                        has_crumbs = !has_bytes && bits / 2 % 2 == 1, has_bits = !has_bytes && bits % 2 == 1;
   static constexpr std::size_t crumbs_at = has_nibbles ? 4 : 0, bits_at = crumbs_at + (has_crumbs ? 2 : 0);
   static constexpr std::size_t vectors = has_bytes ? 8 : bits_at + (has_bits ? 1 : 0);
   static constexpr std::size_t run_bytes = vectors * vector_bytes;
@@ -91,8 +91,8 @@ template <class Layout, int K, class Isa>
     else
       codes = simd::fill<V>(0);
     if constexpr (Layout::has_crumbs)
-      codes = codes |
-              simd::move_bits<2 * (K % 4), 2, Layout::has_nibbles ? 4 : 0>(simd::load<V>(p + (Layout::crumbs_at + K / 4) * bytes));
+      codes = codes | simd::move_bits < 2 * (K % 4), 2,
+      Layout::has_nibbles ? 4 : 0 > (simd::load<V>(p + (Layout::crumbs_at + K / 4) * bytes));
     if constexpr (Layout::has_bits)
       codes = codes | simd::move_bits<K, 1, Layout::bits - 1>(simd::load<V>(p + Layout::bits_at * bytes));
     return codes;

@@ -89,7 +89,8 @@ void unpack(const packed_matrix<B, Isa>& matrix, std::span<B> blocks, Parallel&&
     alignas(64) std::uint8_t steps[8 * layout::vector_bytes];
     for (std::size_t panel = begin; panel < end; ++panel)
       for (std::size_t c = 0; c < chunks; ++c) {
-        const auto* chunk = reinterpret_cast<const std::uint8_t*>(matrix.bytes.data()) + (panel * chunks + c) * layout::chunk_bytes;
+        const auto* chunk =
+            reinterpret_cast<const std::uint8_t*>(matrix.bytes.data()) + (panel * chunks + c) * layout::chunk_bytes;
         for (std::size_t run = 0; run < detail::runs_of<B>; ++run) {
           simd::unroll<8>([&](auto k) __attribute__((always_inline)) {
             auto step = detail::stored_step<layout, k(), Isa>(chunk + run * layout::run_bytes);

@@ -193,7 +193,8 @@ inline result<plan> make_plan(mix recipe, const model_shape& model, const std::v
         p.fallback_from = p.type;
         p.type = divides(*other) ? *other : tensor_type::f16;
       }
-      if (detail::needs_importance(p.type, recipe) && !options.importance && which != role::token_embedding && which != role::output)
+      if (detail::needs_importance(p.type, recipe) && !options.importance && which != role::token_embedding &&
+          which != role::output)
         return error(errc::importance_required, error::nowhere, t.name);
       p.copied = p.type == t.type;
       if (!p.copied && source->block_size > 1 && !options.allow_requantize)
@@ -209,8 +210,8 @@ inline result<plan> make_plan(mix recipe, const model_shape& model, const std::v
 }
 
 /// The tensors of a Llama: what `make_plan` needs to say how large a model would become without having it.
-inline std::vector<tensor_shape> llama_tensors(std::uint64_t layers, std::uint64_t width, std::uint64_t ffn, std::uint64_t kv_width,
-                                               std::uint64_t vocabulary, bool tied = false) {
+inline std::vector<tensor_shape> llama_tensors(std::uint64_t layers, std::uint64_t width, std::uint64_t ffn,
+                                               std::uint64_t kv_width, std::uint64_t vocabulary, bool tied = false) {
   std::vector<tensor_shape> all;
   all.push_back({"token_embd.weight", {width, vocabulary}, tensor_type::f16});
   all.push_back({"output_norm.weight", {width}, tensor_type::f32});

@@ -7,7 +7,18 @@
 
 namespace quanta::recipe {
 
-enum class role : std::uint8_t { token_embedding, output, attention_v, attention_k, attention_q, attention_output, ffn_down, ffn_gate, ffn_up, other };
+enum class role : std::uint8_t {
+  token_embedding,
+  output,
+  attention_v,
+  attention_k,
+  attention_q,
+  attention_output,
+  ffn_down,
+  ffn_gate,
+  ffn_up,
+  other
+};
 
 /// What the rules look at.
 struct situation {

@@ -14,8 +14,8 @@ inline constexpr bool has_wide_quads = Isa::value == isa::level::avx512;
 template <class Isa>
 inline constexpr bool has_byte_pairs = Isa::value == isa::level::x86_64_v2 || Isa::value == isa::level::avx2;
 
-/// A sum as it is: what follows is not joined with what went before. GCC reassociates integer sums of unrolled steps, keeps all of
-/// their terms and runs out of registers.
+/// A sum as it is: what follows is not joined with what went before. GCC reassociates integer sums of unrolled steps, keeps all
+/// of their terms and runs out of registers.
 template <class T, std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<T, N, Isa> settled(const vec<T, N, Isa>& sum) {
   return std::bit_cast<vec<T, N, Isa>>(unfused(std::bit_cast<vec<float, N * sizeof(T) / sizeof(float), Isa>>(sum)));
@@ -103,7 +103,8 @@ template <std::size_t N, class Isa>
                                                                        const vec<std::uint8_t, 2 * N, Isa>& u,
                                                                        const vec<std::uint8_t, 2 * N, Isa>& s) {
   return detail::split<vec<std::int16_t, N, Isa>>(
-      [](const auto& a, const auto& b, const auto& c) __attribute__((always_inline)) { return native<Isa>::add_byte_pairs(a, b, c); },
+      [](const auto& a, const auto& b, const auto& c)
+          __attribute__((always_inline)) { return native<Isa>::add_byte_pairs(a, b, c); },
       pairs, u, s);
 }
 /// The same with c signed, -128 to 127, in place of u; s is not -128.
@@ -112,8 +113,10 @@ template <std::size_t N, class Isa>
                                                                          const vec<std::uint8_t, 4 * N, Isa>& c,
                                                                          const vec<std::uint8_t, 4 * N, Isa>& s) {
   using R = vec<std::int32_t, N, Isa>;
-  return detail::split<R>([](const auto& a, const auto& b, const auto& d)
-                                      __attribute__((always_inline)) { return native<Isa>::add_signed_quads(a, b, d); }, sums, c, s);
+  return detail::split<R>(
+      [](const auto& a, const auto& b, const auto& d)
+          __attribute__((always_inline)) { return native<Isa>::add_signed_quads(a, b, d); },
+      sums, c, s);
 }
 /// sums[k] + a[2k] * b[2k] + a[2k+1] * b[2k+1].
 template <std::size_t N, class Isa>

@@ -154,7 +154,8 @@ template <int Lane, class Isa>
 
 /// Lanes 0 to 3 equal to lane Lane of low, 4 to 7 to that of high: the factors of a run with a scale for each half.
 template <int Lane, class Isa>
-[[gnu::always_inline]] inline vec<float, 8, Isa> broadcast_lanes(const vec<float, 8, Isa>& low, const vec<float, 8, Isa>& high) {
+[[gnu::always_inline]] inline vec<float, 8, Isa> broadcast_lanes(const vec<float, 8, Isa>& low,
+                                                                 const vec<float, 8, Isa>& high) {
   return native<Isa>::template broadcast_lanes<Lane>(low, high);
 }
 
@@ -281,7 +282,8 @@ template <std::uint8_t Low, std::uint8_t High, class Isa>
 }
 /// table[indices], all indices below 16.
 template <class Isa>
-[[gnu::always_inline]] inline code_bytes<Isa> look_up(const std::array<std::uint8_t, 16>& table, const code_bytes<Isa>& indices) {
+[[gnu::always_inline]] inline code_bytes<Isa> look_up(const std::array<std::uint8_t, 16>& table,
+                                                      const code_bytes<Isa>& indices) {
   return native<Isa>::look_up(table, indices);
 }
 /// 32 bytes from 32 bits: byte i is Value if bit i is set, else 0.

@@ -59,7 +59,8 @@ struct x86_128 {
     const __m128i magnitude = _mm_and_si128(h, _mm_set1_epi32(0x7FFF)), sign = _mm_slli_epi32(_mm_xor_si128(h, magnitude), 16);
     const __m128 scaled =
         _mm_mul_ps(_mm_castsi128_ps(_mm_slli_epi32(magnitude, 13)), _mm_set1_ps(0x1p112f));
-    const __m128i special = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7BFF)), nan = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7C00));
+    const __m128i special = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7BFF)),
+                  nan = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7C00));
     const __m128i extra = _mm_or_si128(_mm_and_si128(special, _mm_set1_epi32(0x7F800000)),
                                        _mm_and_si128(nan, _mm_set1_epi32(0x00400000)));
     return _mm_or_ps(scaled, _mm_castsi128_ps(_mm_or_si128(sign, extra)));
@@ -293,7 +294,8 @@ struct x86_128 {
   [[gnu::always_inline]] static ints<8> add_scaled_signed_quads(const ints<8>& sums, const codes& c, const codes& s,
                                                                 const pair_scales& scales) {
     return add_scaled_quads<Portion, Group>(sums, join({_mm_abs_epi8(s.low.v)}, {_mm_abs_epi8(s.high.v)}),
-                                            join({_mm_sign_epi8(c.low.v, s.low.v)}, {_mm_sign_epi8(c.high.v, s.high.v)}), scales);
+                                            join({_mm_sign_epi8(c.low.v, s.low.v)}, {_mm_sign_epi8(c.high.v, s.high.v)}),
+                                            scales);
   }
   [[gnu::always_inline]] static ints4 pair_dot(const words8& a, const words8& b) { return {_mm_madd_epi16(a.v, b.v)}; }
   /// Quarters of 4 rows of 4 words.

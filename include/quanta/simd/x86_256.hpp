@@ -22,8 +22,8 @@ struct x86_256 : x86_128<Isa> {
   using typename base::floats4;
   using typename base::ints4;
 
-  using base::at_least, base::at_most, base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_maxima, base::to_float,
-      base::truncate, base::unfused, base::load_register, base::look_up_floats, base::fold;
+  using base::at_least, base::at_most, base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_maxima,
+      base::to_float, base::truncate, base::unfused, base::load_register, base::look_up_floats, base::fold;
 
   [[gnu::always_inline]] static floats8 unfused(floats8 a) {
     __m256 r = a.v;
@@ -260,7 +260,8 @@ struct x86_256 : x86_128<Isa> {
       const __m256i pairs =
           _mm256_sub_epi16(_mm256_maddubs_epi16(u.v, s.v), _mm256_maddubs_epi16(_mm256_set1_epi8(Offset), s.v));
       return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
-    } else { // |c| times s with the sign of c, unless s = -128, which has no opposite: three instructions less than without a case
+    } else { // |c| times s with the sign of c, unless s = -128, which has no opposite: three instructions less than without a
+             // case
       static_assert(Offset == 128);
       const __m256i c = _mm256_xor_si256(u.v, _mm256_set1_epi8(-128));
       if (_mm256_movemask_epi8(_mm256_cmpeq_epi8(s.v, _mm256_set1_epi8(-128))) != 0) [[unlikely]]

@@ -15,8 +15,8 @@ struct x86_512 : x86_256<Isa> {
   using typename base::bytes32, typename base::ints8;
   using floats16 = vec<float, 16, Isa, shape::single>;
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
-  using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_maxima, base::to_float, base::truncate, base::unfused,
-      base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::fold;
+  using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_maxima, base::to_float, base::truncate,
+      base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::fold;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
     __m512 r = a.v;
@@ -206,7 +206,8 @@ struct x86_512 : x86_256<Isa> {
   template <int Portion, int Group>
   [[gnu::always_inline]] static ints8 add_scaled_signed_quads(const ints8& sums, const bytes32& c, const bytes32& s,
                                                               const typename base::words16& scales) {
-    return add_scaled_pairs<Portion, Group>(sums, _mm256_maddubs_epi16(_mm256_abs_epi8(s.v), _mm256_sign_epi8(c.v, s.v)), scales);
+    return add_scaled_pairs<Portion, Group>(sums, _mm256_maddubs_epi16(_mm256_abs_epi8(s.v), _mm256_sign_epi8(c.v, s.v)),
+                                            scales);
   }
 };
 
