@@ -42,8 +42,8 @@ void compare(const char* kind, const std::vector<float>& x) {
     of_pairing += std::pow(static_cast<double>(pairing[i]) - exact[i], 2);
     of_products += std::pow(static_cast<double>(products[i]) - exact[i], 2);
   }
-  std::printf("| %s | %.*s | %.5f | %.5f |\n", kind, static_cast<int>(B::name.size()), B::name.data(), std::sqrt(of_pairing / energy),
-              std::sqrt(of_products / energy));
+  std::printf("| %s | %.*s | %.5f | %.5f |\n", kind, static_cast<int>(B::name.size()), B::name.data(),
+              std::sqrt(of_pairing / energy), std::sqrt(of_products / energy));
 }
 
 } // namespace

@@ -224,6 +224,24 @@ template <class Isa, plain_format S, plain_format T>
   return simd::halving_sum(sums[0] + sums[1]);
 }
 
+/// y[r] = the product of row r of `rows` with x, numbers or activations. Long, so that all callers share it, whatever their
+/// ranges and threads are.
+template <class Isa, class B, class A>
+[[gnu::noinline]] void dot_rows(const B* row, std::size_t rows, std::size_t row_blocks, const A* x, float* y) {
+  for (std::size_t r = 0; r < rows; ++r, row += row_blocks) {
+    if constexpr (plain_format<A>)
+      y[r] = dot_values<Isa>(row, x, row_blocks);
+    else
+      y[r] = dot_blocks<Isa>(row, x, row_blocks);
+  }
+}
+template <class Isa, class Row, class X>
+[[gnu::always_inline]] inline float dot_row(const Row& row, const X& x) {
+  float y;
+  dot_rows<Isa>(std::ranges::data(row), 1, std::ranges::size(row), std::ranges::data(x), &y);
+  return y;
+}
+
 } // namespace detail
 
 /// The dot product of a quantized row with activations quantized to the row's partner format. Integer parts are exact for
@@ -236,7 +254,7 @@ float dot(const Row& row, const Activations& activations) {
   using B = detail::element_of<Row>;
   using A = detail::element_of<Activations>;
   QUANTA_EXPECTS(std::ranges::size(row) * B::block_size == std::ranges::size(activations) * A::block_size);
-  return detail::dot_blocks<Isa>(std::ranges::data(row), std::ranges::data(activations), std::ranges::size(row));
+  return detail::dot_row<Isa>(row, activations);
 }
 
 /// The dot product of the exact decoded weights with float, f16 or bf16 values; rows may be f16, bf16 or float too.
@@ -246,7 +264,7 @@ template <class Isa = isa::native, std::ranges::contiguous_range Row, detail::nu
 float dot(const Row& row, const Values& values) {
   using B = detail::element_of<Row>;
   QUANTA_EXPECTS(std::ranges::size(row) * block_size_of<B> == std::ranges::size(values));
-  return detail::dot_values<Isa>(std::ranges::data(row), std::ranges::data(values), std::ranges::size(row));
+  return detail::dot_row<Isa>(row, values);
 }
 
 } // namespace quanta

@@ -40,20 +40,14 @@ template <class Isa = isa::native, row_format B, std::ranges::contiguous_range X
 void gemv(const matrix_view<B>& matrix, const X& x, std::span<float> y, Parallel&& parallel_for = {}) {
   using A = detail::element_of<X>;
   static_assert(row_format<A>, "x is activation blocks or numbers");
+  if constexpr (!plain_format<A>)
+    static_assert(std::same_as<typename B::dot_partner, A>, "x must be quantized to the matrix format's dot_partner");
   QUANTA_EXPECTS(std::ranges::size(x) * block_size_of<A> == matrix.columns);
   QUANTA_EXPECTS(y.size() == matrix.rows);
   const auto* values = std::ranges::data(x);
   const std::size_t row_blocks = matrix.row_blocks();
   detail::for_row_stretches(matrix, parallel_for, [&](std::size_t begin, std::size_t end) {
-    const B* row = matrix.blocks.data() + begin * row_blocks;
-    for (std::size_t r = begin; r < end; ++r, row += row_blocks) {
-      if constexpr (plain_format<A>) {
-        y[r] = detail::dot_values<Isa>(row, values, row_blocks);
-      } else {
-        static_assert(std::same_as<typename B::dot_partner, A>, "x must be quantized to the matrix format's dot_partner");
-        y[r] = detail::dot_blocks<Isa>(row, values, row_blocks);
-      }
-    }
+    detail::dot_rows<Isa>(matrix.blocks.data() + begin * row_blocks, end - begin, row_blocks, values, &y[begin]);
   });
 }
 

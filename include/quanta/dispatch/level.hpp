@@ -30,25 +30,25 @@ struct entries {
   static void dequantize(const void* in, std::size_t columns, float* values) {
     quanta::detail::dequantize_blocks<Isa>(static_cast<const B*>(in), blocks(columns), values);
   }
-  static float dot_values(const void* in, const float* values, std::size_t columns) {
-    return quanta::detail::dot_values<Isa>(static_cast<const B*>(in), values, blocks(columns));
-  }
-  static float dot(const void* in, const void* activations, std::size_t columns) {
-    if constexpr (weight_format<B>)
-      return quanta::detail::dot_blocks<Isa>(static_cast<const B*>(in),
-                                             static_cast<const typename B::dot_partner*>(activations), blocks(columns));
-    else
-      return dot_values(in, static_cast<const float*>(activations), columns);
-  }
   static void gemv(const void* matrix, std::size_t rows, std::size_t columns, const void* activations, float* y) {
-    const B* in = static_cast<const B*>(matrix);
-    for (std::size_t r = 0; r < rows; ++r, in += blocks(columns))
-      y[r] = dot(in, activations, columns);
+    if constexpr (weight_format<B>)
+      quanta::detail::dot_rows<Isa>(static_cast<const B*>(matrix), rows, blocks(columns),
+                                    static_cast<const typename B::dot_partner*>(activations), y);
+    else
+      gemv_values(matrix, rows, columns, static_cast<const float*>(activations), y);
   }
   static void gemv_values(const void* matrix, std::size_t rows, std::size_t columns, const float* values, float* y) {
-    const B* in = static_cast<const B*>(matrix);
-    for (std::size_t r = 0; r < rows; ++r, in += blocks(columns))
-      y[r] = dot_values(in, values, columns);
+    quanta::detail::dot_rows<Isa>(static_cast<const B*>(matrix), rows, blocks(columns), values, y);
+  }
+  static float dot(const void* in, const void* activations, std::size_t columns) {
+    float y;
+    gemv(in, 1, columns, activations, &y);
+    return y;
+  }
+  static float dot_values(const void* in, const float* values, std::size_t columns) {
+    float y;
+    gemv_values(in, 1, columns, values, &y);
+    return y;
   }
   static constexpr tensor_type partner() {
     if constexpr (weight_format<B>)
