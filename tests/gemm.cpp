@@ -5,18 +5,13 @@
 #include "quanta/quanta.hpp"
 #include "quanta/threads.hpp"
 #include "support/golden_data.hpp"
+#include "support/tested_formats.hpp"
 
 namespace {
 
 using quanta::isa::native;
-#ifdef QUANTA_TEST_EVERY_FORMAT // minutes to compile; a level between the lowest and the best takes one format of each kind
-using tested = quanta::weight_formats::append<quanta::linear_block<3, 64>, quanta::linear_block<4, 128>,
-                                              quanta::linear_block<8, 64, quanta::affine>, quanta::int8_block<128>>;
-#else
-using tested = quanta::type_list<quanta::q4_0, quanta::q8_0, quanta::q5_1, quanta::q2_k, quanta::q3_k, quanta::q4_k,
-                                 quanta::q6_k, quanta::iq4_xs, quanta::iq1_m, quanta::tq2_0, quanta::nvfp4,
-                                 quanta::linear_block<8, 64, quanta::affine>>;
-#endif
+using formats = tested::weight_formats::append<quanta::linear_block<3, 64>, quanta::linear_block<4, 128>,
+                                               quanta::linear_block<8, 64, quanta::affine>, quanta::int8_block<128>>;
 
 template <class B>
 std::vector<B> encoded(const std::vector<float>& x) {
@@ -56,7 +51,7 @@ std::vector<double> activations_of(const std::vector<float>& x) {
 } // namespace
 
 TEST_CASE("gemm is within rounding of the exact product, for rows and tokens of any number") {
-  tested::for_each([](auto tag) {
+  formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name, B::block_size);
     const std::size_t columns = 512;
@@ -88,7 +83,7 @@ TEST_CASE("gemm is within rounding of the exact product, for rows and tokens of 
 }
 
 TEST_CASE("gemm has the same bits whatever the tokens beside, the threads and the level") {
-  tested::for_each([](auto tag) {
+  formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name, B::block_size);
     const std::size_t rows = 70, columns = 768, tokens = 29;
@@ -109,7 +104,7 @@ TEST_CASE("gemm has the same bits whatever the tokens beside, the threads and th
 }
 
 TEST_CASE("no integer of gemm saturates: extreme codes and activations") {
-  tested::for_each([](auto tag) {
+  formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name, B::block_size);
     const std::size_t rows = 3, columns = 256;

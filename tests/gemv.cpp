@@ -6,9 +6,10 @@
 #include "quanta/quanta.hpp"
 #include "quanta/threads.hpp"
 #include "support/golden_data.hpp"
+#include "support/tested_formats.hpp"
 
 TEST_CASE("gemv has the bits of dot, with any number of threads") {
-  quanta::weight_formats::for_each([](auto tag) {
+  tested::weight_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     using A = typename B::dot_partner;
     CAPTURE(B::name);
@@ -43,7 +44,7 @@ TEST_CASE("gemv has the bits of dot, with any number of threads") {
 }
 
 TEST_CASE("decoding to f16 and bf16 rounds what decoding to float gives") {
-  quanta::weight_formats::for_each([](auto tag) {
+  tested::weight_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     const auto x = golden::rows(2, "outlier", 1, 1024);
     std::vector<B> row(1024 / B::block_size);
@@ -67,7 +68,7 @@ concept equally_spaced = std::same_as<B, quanta::q8_0> || requires { B::levels; 
 
 TEST_CASE("a decoded value is within its step of the value") {
   const auto x = golden::rows(4, "gaussian", 1, 2048);
-  quanta::weight_formats::for_each([&]<class B>(quanta::type_tag<B>) {
+  tested::weight_formats::for_each([&]<class B>(quanta::type_tag<B>) {
     if constexpr (!equally_spaced<B>)
       return;
     CAPTURE(B::name);

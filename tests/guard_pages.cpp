@@ -5,9 +5,10 @@
 #include "quanta/quanta.hpp"
 #include "support/golden_data.hpp"
 #include "support/guarded.hpp"
+#include "support/tested_formats.hpp"
 
 TEST_CASE("all operations stay inside their spans") {
-  quanta::weight_formats::for_each([](auto tag) {
+  tested::weight_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     using A = typename B::dot_partner;
     for (const std::size_t count : {0u, 1u, 2u, 3u, 4u, 7u, 8u, 9u})
@@ -43,7 +44,7 @@ TEST_CASE("all operations stay inside their spans") {
 }
 
 TEST_CASE("blocks may lie at any address") {
-  quanta::weight_formats::for_each([](auto tag) {
+  tested::weight_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     using A = typename B::dot_partner;
     CAPTURE(B::name);

@@ -7,19 +7,13 @@
 #include "quanta/gguf/validate.hpp"
 #include "quanta/quanta.hpp"
 #include "support/golden_data.hpp"
+#include "support/tested_formats.hpp"
 #include "support/violates.hpp"
 #if QUANTA_X86
   #include <xmmintrin.h>
 #endif
 
 namespace {
-
-#ifdef QUANTA_TEST_EVERY_FORMAT // a level between the lowest and the best takes one format of each kind
-using tested = quanta::block_formats;
-#else
-using tested = quanta::type_list<quanta::q8_0, quanta::q4_0, quanta::q4_1, quanta::q3_k, quanta::q4_k, quanta::iq4_xs,
-                                 quanta::iq2_s, quanta::tq2_0, quanta::nvfp4, quanta::q8_k>;
-#endif
 
 using numbers = std::vector<float>;
 constexpr float infinity = std::numeric_limits<float>::infinity(), not_a_number = std::numeric_limits<float>::quiet_NaN();
@@ -69,7 +63,7 @@ row<B> encode_alike(const numbers& x, const numbers& importance = {}) {
 /// level.
 template <class F>
 void for_each_case(F f) {
-  tested::for_each([&](auto tag) {
+  tested::block_formats::for_each([&](auto tag) {
     using B = typename decltype(tag)::type;
     const std::size_t columns = B::block_size * (B::block_size < 256 ? 19 : 5);
     for (const auto& importance : {numbers{}, golden::importance(4, columns)}) {
@@ -189,7 +183,7 @@ TEST_CASE("the first of a tie between +m and -m decides") {
 }
 
 TEST_CASE("importance of zero, of any size, and what is none") {
-  tested::for_each([](auto tag) {
+  tested::block_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name);
     const std::size_t columns = B::block_size * (B::block_size < 256 ? 19 : 5);
@@ -225,7 +219,7 @@ TEST_CASE("importance of the wrong length is refused") {
 
 // Encoders round to nearest: in another mode their bytes change. Products of halves and codes are not rounded.
 TEST_CASE("decoding without an offset from a scale of 16 bits and fewer does not depend on the rounding mode") {
-  tested::for_each([](auto tag) {
+  tested::block_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name);
     const auto blocks = golden::random_blocks<B>(9, 1, 64);
@@ -242,7 +236,7 @@ TEST_CASE("decoding without an offset from a scale of 16 bits and fewer does not
 
 #if QUANTA_X86
 TEST_CASE("flush to zero changes neither ordinary bytes nor what scales of half precision decode to") {
-  tested::for_each([](auto tag) {
+  tested::block_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name);
     const std::size_t columns = 5 * 256;

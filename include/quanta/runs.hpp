@@ -59,13 +59,14 @@ template <class Isa, class B, class F>
                                                                     F value) {
   constexpr std::size_t R = runs_of<B>;
   float values[8] = {};
-  simd::unroll<8>([&](auto i) __attribute__((always_inline)) { // in registers until they are joined
-    if (count < 8 && i() >= count)
+  simd::unroll<8>([&](auto index) __attribute__((always_inline)) { // in registers until they are joined
+    constexpr std::size_t i = index();
+    if (count < 8 && i >= count)
       return;
     if constexpr (8 % R == 0) // so that what runs of a block share is seen to be the same
-      values[i()] = value(row[first_run / R + i() / R], std::size_t{i() % R});
+      values[i] = value(row[first_run / R + i / R], i % R);
     else
-      values[i()] = value(row[(first_run + i()) / R], (first_run + i()) % R);
+      values[i] = value(row[(first_run + i) / R], (first_run + i) % R);
   });
   return simd::from_lanes<Isa>(values);
 }
