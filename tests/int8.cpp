@@ -8,6 +8,7 @@
 
 #include "quanta/quanta.hpp"
 #include "support/golden_data.hpp"
+#include "support/tested_formats.hpp"
 #include "support/violates.hpp"
 
 namespace {
@@ -196,7 +197,7 @@ TEST_CASE("weights a channel at a time, of numbers and of blocks") {
     check(quanta::type_tag<float>{}, 5, columns);
     check(quanta::type_tag<quanta::f16>{}, 7, columns);
   }
-  quanta::weight_formats::for_each([&](auto tag) { check(tag, 3, 512); });
+  tested::weight_formats::for_each([&](auto tag) { check(tag, 3, 512); });
   // A subnormal scale, rounded down by a third: the least weight is -190 steps, and -127 all the same.
   bytes least(1);
   std::vector<float> subnormal(1);
@@ -248,7 +249,7 @@ TEST_CASE("weights move between int8 channels and blocks") {
     CHECK(!quanta::repack(codes, 65520.f, std::span(row)));
   }
   SECTION("any format takes the decoded values") {
-    quanta::weight_formats::for_each([&](auto tag) {
+    tested::weight_formats::for_each([&](auto tag) {
       using B = typename decltype(tag)::type;
       std::vector<B> direct(n / B::block_size), by_float(n / B::block_size);
       quanta::quantize(codes, direct, int8_affine{scale[0], 0});
