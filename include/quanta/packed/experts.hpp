@@ -81,7 +81,7 @@ void gemm_experts(std::span<const packed_matrix<B, Isa>> experts, const packed_a
     used += ends[e] > first_of(e);
   parallel_for(used * panels, [&](std::size_t from, std::size_t to) {
     const auto size = [&](std::size_t e) { return ends[e] > first_of(e) ? panels : 0; };
-    detail::for_each_stretch(experts.size(), from, to, size, [&](std::size_t e, std::size_t begin, std::size_t end) {
+    detail::for_each_part(experts.size(), from, to, size, [&](std::size_t e, std::size_t begin, std::size_t end) {
       const std::size_t first = first_of(e);
       detail::multiply_panels<Isa, B>(experts[e], begin, end, tiles + first * token_bytes, ends[e] - first,
                                       [&](std::size_t token) { return y.data() + sorted[first + token] * stride; });

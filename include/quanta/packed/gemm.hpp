@@ -29,7 +29,7 @@ void gemm(std::span<const gemm_part<B, Isa>> parts, const packed_activations<B, 
   }
   parallel_for(panels, [&](std::size_t first, std::size_t last) {
     const auto size = [&](std::size_t i) { return layout::panels(parts[i].matrix.rows); };
-    detail::for_each_stretch(parts.size(), first, last, size, [&](std::size_t i, std::size_t begin, std::size_t end) {
+    detail::for_each_part(parts.size(), first, last, size, [&](std::size_t i, std::size_t begin, std::size_t end) {
       const auto& part = parts[i];
       detail::multiply_panels<Isa, B>(part.matrix, begin, end, reinterpret_cast<const std::uint8_t*>(x.bytes.data()), x.tokens,
                                       [&](std::size_t token) { return part.y.data() + token * part.stride; });

@@ -89,7 +89,7 @@ struct read_ahead {
 
   [[gnu::always_inline]] void advance() {
     for (std::size_t i = 0; i < step; i += 64)
-      __builtin_prefetch(next + i);
+      simd::prefetch(next + i);
     next += step;
   }
 };

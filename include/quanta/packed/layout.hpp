@@ -82,6 +82,7 @@ template <class Layout, int K, class Isa>
 [[gnu::always_inline]] inline simd::vec<std::uint8_t, Layout::vector_bytes, Isa> stored_step(const std::uint8_t* p) {
   using V = simd::vec<std::uint8_t, Layout::vector_bytes, Isa>;
   constexpr std::size_t bytes = Layout::vector_bytes;
+  [[maybe_unused]] constexpr int crumb_shift = Layout::has_nibbles ? 4 : 0;
   if constexpr (Layout::has_bytes) {
     return simd::load<V>(p + K * bytes);
   } else {
@@ -91,8 +92,7 @@ template <class Layout, int K, class Isa>
     else
       codes = simd::fill<V>(0);
     if constexpr (Layout::has_crumbs)
-      codes = codes | simd::move_bits < 2 * (K % 4), 2,
-      Layout::has_nibbles ? 4 : 0 > (simd::load<V>(p + (Layout::crumbs_at + K / 4) * bytes));
+      codes = codes | simd::move_bits<2 * (K % 4), 2, crumb_shift>(simd::load<V>(p + (Layout::crumbs_at + K / 4) * bytes));
     if constexpr (Layout::has_bits)
       codes = codes | simd::move_bits<K, 1, Layout::bits - 1>(simd::load<V>(p + Layout::bits_at * bytes));
     return codes;
@@ -116,6 +116,7 @@ template <class Layout, class Isa>
 [[gnu::always_inline]] inline void store_steps(const std::uint8_t* steps, std::uint8_t* p) {
   using V = simd::vec<std::uint8_t, Layout::vector_bytes, Isa>;
   constexpr std::size_t bytes = Layout::vector_bytes;
+  [[maybe_unused]] constexpr int crumb_shift = Layout::has_nibbles ? 4 : 0;
   // Count bits of steps First, First + 1, .., from bit From, side by side from the low bits up
   const auto plane = [&]<int First, int Count, int From>(std::integer_sequence<int, First, Count, From>, std::size_t at)
                          __attribute__((always_inline)) {
@@ -131,7 +132,7 @@ template <class Layout, class Isa>
     simd::unroll<4>([&](auto v) __attribute__((always_inline)) { plane(std::integer_sequence<int, 2 * v(), 4, 0>{}, v()); });
   if constexpr (Layout::has_crumbs)
     simd::unroll<2>([&](auto v) __attribute__((always_inline)) {
-      plane(std::integer_sequence<int, 4 * v(), 2, Layout::has_nibbles ? 4 : 0>{}, Layout::crumbs_at + v());
+      plane(std::integer_sequence<int, 4 * v(), 2, crumb_shift>{}, Layout::crumbs_at + v());
     });
   if constexpr (Layout::has_bits)
     plane(std::integer_sequence<int, 0, 1, Layout::bits - 1>{}, Layout::bits_at);

@@ -70,12 +70,12 @@ template <class Layout, class B>
   constexpr std::size_t P = Layout::rows;
   if constexpr (Layout::super) {
     if constexpr (Layout::group_scales) {
-      const auto s = std::bit_cast<std::array<std::uint8_t, 16>>(block.group_scales());
+      const auto s = block.group_scales().bytes();
       for (std::size_t g = 0; g < Layout::groups; ++g)
         chunk[Layout::scales_at + g * P + row] = s[g];
     }
     if constexpr (B::affine) {
-      const auto m = std::bit_cast<std::array<std::uint8_t, 16>>(block.group_minima());
+      const auto m = block.group_minima().bytes();
       for (std::size_t g = 0; g < Layout::groups; g += 2)
         std::memcpy(chunk + Layout::minima_at + g * P + 2 * row, &m[g], 2);
       put_field(chunk + Layout::d_at + 2 * P + 2 * row, block.dmin.get().bits);
@@ -116,7 +116,7 @@ packed_matrix<B, Isa> pack(const matrix_view<B>& matrix, std::span<std::byte> st
           const std::size_t r = panel * layout::rows + row;
           const B& block = r < matrix.rows ? matrix.blocks[r * chunks + c] : absent;
           for (std::size_t i = 0; i < sizeof(B); i += 64) // as many streams as rows are more than the hardware follows
-            __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(&block) + 512 + i);
+            simd::prefetch(reinterpret_cast<const std::uint8_t*>(&block) + 512 + i);
           detail::stored_codes<Isa>(block, codes + row * B::block_size);
           detail::pack_factors<layout>(block, row, out);
         }

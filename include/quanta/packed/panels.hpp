@@ -90,7 +90,7 @@ inline void multiply_panels(const packed_matrix<B, Isa>& matrix, std::size_t beg
 /// Calls f(item, begin, end) for the part of first .. last that lies in each of `count` items laid end to end, size(item)
 /// long.
 template <class Size, class F>
-[[gnu::always_inline]] inline void for_each_stretch(std::size_t count, std::size_t first, std::size_t last, Size size, F f) {
+[[gnu::always_inline]] inline void for_each_part(std::size_t count, std::size_t first, std::size_t last, Size size, F f) {
   for (std::size_t item = 0, start = 0; item < count && start < last; ++item) {
     const std::size_t length = size(item);
     const std::size_t begin = first > start ? first - start : 0, end = last - start < length ? last - start : length;

@@ -9,8 +9,8 @@
 
 #include "quanta/bytes.hpp"
 #include "quanta/float16.hpp"
+#include "quanta/simd/operations.hpp"
 #include "quanta/simd/small_integers.hpp"
-#include "quanta/simd/vec.hpp"
 
 namespace quanta::simd {
 

@@ -1,6 +1,8 @@
 // The scales of a super-block on their way from its bytes to a register.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -13,6 +15,15 @@ struct small_integers {
 
   constexpr std::int8_t operator[](std::size_t i) const {
     return static_cast<std::int8_t>((i < 8 ? low : high) >> 8 * (i % 8));
+  }
+  constexpr std::array<std::uint8_t, 16> bytes() const {
+    std::array<std::uint8_t, 16> all{};
+    if constexpr (std::endian::native == std::endian::little)
+      all = std::bit_cast<std::array<std::uint8_t, 16>>(*this);
+    else
+      for (std::size_t i = 0; i < 16; ++i)
+        all[i] = static_cast<std::uint8_t>((*this)[i]);
+    return all;
   }
 };
 

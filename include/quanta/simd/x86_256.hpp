@@ -260,8 +260,7 @@ struct x86_256 : x86_128<Isa> {
       const __m256i pairs =
           _mm256_sub_epi16(_mm256_maddubs_epi16(u.v, s.v), _mm256_maddubs_epi16(_mm256_set1_epi8(Offset), s.v));
       return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
-    } else { // |c| times s with the sign of c, unless s = -128, which has no opposite: three instructions less than without a
-             // case
+    } else { // |c| times s with the sign of c, three instructions less than what is right for s = -128 too
       static_assert(Offset == 128);
       const __m256i c = _mm256_xor_si256(u.v, _mm256_set1_epi8(-128));
       if (_mm256_movemask_epi8(_mm256_cmpeq_epi8(s.v, _mm256_set1_epi8(-128))) != 0) [[unlikely]]

@@ -70,7 +70,7 @@ class codebook_lines {
     return static_cast<std::size_t>(places[lane]) + lane;
   }
 
- public:
+public:
   explicit codebook_lines(const float* levels) {
     for (std::size_t k = 0; k < together; ++k)
       for (std::size_t c = 0; c < width; ++c)

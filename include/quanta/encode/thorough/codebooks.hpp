@@ -205,7 +205,7 @@ class codebook_super_block {
     out.assemble(half_near<Isa>(best_.d, 0), best_.s, entries, bits);
   }
 
- public:
+public:
   /// The candidate for one super-block of which the reference wrote `block`.
   [[gnu::noinline]] void run(const float* x, const float* w, const B& block, B& out) {
     out = block;

@@ -299,7 +299,7 @@ class super_block_search {
     }
   }
 
- public:
+public:
   /// Candidates for `count` <= blocks_together super-blocks, from what the reference wrote.
   [[gnu::noinline]] void run(const float* x, const float* w, std::size_t count, const B* reference,
                              B* candidates) {

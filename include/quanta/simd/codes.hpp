@@ -1,0 +1,187 @@
+// The words on bytes: unpacking the codes of 32 weights, and their integer products with activations.
+#pragma once
+
+#include "quanta/simd/floats.hpp"
+
+namespace quanta::simd {
+
+/// Every kernel takes its codes in portions of 32: the 8 quads of one portion are the 8 lanes of the definition of `dot`.
+/// At the AVX-512 level they are 256-bit registers too: half of the work is loads and shuffles that wider registers do not
+/// spare, and measured 5 to 30 % faster so on a core that runs 512-bit instructions in two steps.
+inline constexpr std::size_t code_portion = 32;
+template <class Isa>
+using code_bytes = vec<std::uint8_t, code_portion, Isa>;
+template <class Isa>
+using quad_sums = vec<std::int32_t, code_portion / 4, Isa>;
+
+/// 32 codes from Count bits of 32 bytes, moved from bit From to bit To: code l is ((p[l] >> From) & (2^Count - 1)) << To.
+template <int From, int Count, int To, class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> unpack_bits(const std::uint8_t* p) {
+  using V = code_bytes<Isa>;
+  return detail::split<V>([](const auto& x) __attribute__((always_inline)) {
+    return native<Isa>::template move_bits<From, Count, To>(x);
+  }, load<V>(p));
+}
+/// 32 codes from 16 bytes: the low nibbles, then the high ones.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> unpack_nibbles(const std::uint8_t* p) {
+  return native<Isa>::unpack_nibbles(p);
+}
+/// 32 codes of two bits from 8 bytes, times 2^To: code 8 r + j is bits 2 r and 2 r + 1 of byte j, r = 0 .. 3.
+template <int To, class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> unpack_crumbs(const std::uint8_t* p) {
+  return native<Isa>::template unpack_crumbs<To>(p);
+}
+/// 32 codes from 16 bytes: the low nibbles of 8 bytes, their high ones, then those of the other 8.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> unpack_short_nibbles(const std::uint8_t* p) {
+  return native<Isa>::unpack_short_nibbles(p);
+}
+/// 32 codes of two bits from 8 bytes: code 4 j + r is bits 2 r and 2 r + 1 of byte j.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> unpack_adjacent_crumbs(const std::uint8_t* p) {
+  return native<Isa>::unpack_adjacent_crumbs(p);
+}
+/// 32 bytes from four words, the lowest byte of the first word first; straight from general registers, since a vector load
+/// of four narrower stores would have to wait for them.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> from_words(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d) {
+  return native<Isa>::from_words(a, b, c, d);
+}
+/// 16 bytes, twice.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> load_twice(const std::uint8_t* p) {
+  return native<Isa>::load_twice(p);
+}
+/// Ternary digits: 3 * (bytes * power mod 256) / 256, power = Low for the first 16 bytes and High for the others.
+template <std::uint8_t Low, std::uint8_t High, class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> ternary_digits(const code_bytes<Isa>& bytes) {
+  return native<Isa>::template ternary_digits<Low, High>(bytes);
+}
+/// table[indices], all indices below 16.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> look_up(const std::array<std::uint8_t, 16>& table,
+                                                      const code_bytes<Isa>& indices) {
+  return native<Isa>::look_up(table, indices);
+}
+/// 32 bytes from 32 bits: byte i is Value if bit i is set, else 0.
+template <std::uint8_t Value, class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> expand_bits(std::uint32_t bits) {
+  return native<Isa>::template expand_bits<Value>(bits);
+}
+
+/// Codes 16 Part to 16 Part + 15 less Offset, as floats; codes 0 to 255, the difference fits a signed byte unless
+/// Offset is 0 (then codes are at most 127).
+template <int Part, int Offset, class Isa>
+[[gnu::always_inline]] inline vec<float, 16, Isa> codes_to_floats(const code_bytes<Isa>& codes) {
+  return native<Isa>::template codes_to_floats<Part, Offset>(codes);
+}
+
+/// N signed or unsigned bytes at p as int32.
+template <std::size_t N, class Isa, class Byte>
+[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> load_bytes(const Byte* p) {
+  using V = vec<std::int32_t, N, Isa>;
+  if constexpr (form<V> == shape::pair) {
+    V r;
+    r.low = load_bytes<N / 2, Isa>(p);
+    r.high = load_bytes<N / 2, Isa>(p + N / 2);
+    return r;
+  } else {
+    return native<Isa>::template load_bytes<V>(p);
+  }
+}
+
+/// N unsigned 16-bit words at p as int32.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> load_words(const std::uint16_t* p) {
+  using V = vec<std::int32_t, N, Isa>;
+  if constexpr (form<V> == shape::pair) {
+    V r;
+    r.low = load_words<N / 2, Isa>(p);
+    r.high = load_words<N / 2, Isa>(p + N / 2);
+    return r;
+  } else {
+    return native<Isa>::template load_words<V>(p);
+  }
+}
+
+/// Stores N int32 values as bytes. They must fit Byte.
+template <class Byte, std::size_t N, class Isa>
+[[gnu::always_inline]] inline void store_bytes(Byte* p, const vec<std::int32_t, N, Isa>& a) {
+  native<Isa>::store_bytes(p, a);
+}
+
+// --- integer products ------------------------------------------------------------------------------------------------
+
+/// 8 sums of quads: lane k is the sum over i = 4k .. 4k+3 of u[i] * s[i], u unsigned, s signed. u <= 127, so that pairs
+/// stay within the int16 that code without VNNI goes through: 2 * 127 * 128 = 32,512.
+template <class Isa>
+[[gnu::always_inline]] inline quad_sums<Isa> quad_dot(const code_bytes<Isa>& u, const code_bytes<Isa>& s) {
+  return detail::split<quad_sums<Isa>>(
+      [](const auto& a, const auto& b) __attribute__((always_inline)) { return native<Isa>::quad_dot(a, b); }, u, s);
+}
+/// sums + quad_dot(u, s), in one instruction where there is one.
+template <class Isa>
+[[gnu::always_inline]] inline quad_sums<Isa> accumulate_quads(const quad_sums<Isa>& sums, const code_bytes<Isa>& u,
+                                                              const code_bytes<Isa>& s) {
+  if constexpr (requires { native<Isa>::accumulate_quads(sums, u, s); })
+    return native<Isa>::accumulate_quads(sums, u, s);
+  else
+    return sums + quad_dot<Isa>(u, s);
+}
+/// The same as quad_dot with u - Offset in place of u, exact for every signed s, -128 included. Offset is at most 64 and
+/// u <= 127, or it is 128 and u is any byte.
+template <int Offset, class Isa>
+[[gnu::always_inline]] inline quad_sums<Isa> centred_quad_dot(const code_bytes<Isa>& u, const code_bytes<Isa>& s) {
+  return detail::split<quad_sums<Isa>>(
+      [](const auto& a, const auto& b) __attribute__((always_inline)) {
+        return native<Isa>::template centred_quad_dot<Offset>(a, b);
+      },
+      u, s);
+}
+
+/// 16 small integers as int32.
+template <class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, 16, Isa> widen(small_integers n) {
+  return native<Isa>::widen(n);
+}
+/// The scales of groups of Group codes, prepared as multipliers of pairs: each level keeps them as its instructions want.
+template <int Group, class Isa>
+[[gnu::always_inline]] inline auto prepare_scales(small_integers scales) {
+  return native<Isa>::template prepare_scales<Group>(scales);
+}
+/// sums[k] + quad_dot(u, s)[k] * scale of the group that quad k of portion Portion lies in. The scale meets the sums of pairs,
+/// within int16 since u <= 127, so that the step from pairs to quads costs no instruction of its own.
+template <int Portion, int Group, class Isa, class Scales>
+[[gnu::always_inline]] inline quad_sums<Isa> add_scaled_quads(const quad_sums<Isa>& sums, const code_bytes<Isa>& u,
+                                                              const code_bytes<Isa>& s, const Scales& scales) {
+  return native<Isa>::template add_scaled_quads<Portion, Group>(sums, u, s, scales);
+}
+
+/// The same with c signed, -127 to 127, in place of u.
+template <int Portion, int Group, class Isa, class Scales>
+[[gnu::always_inline]] inline quad_sums<Isa> add_scaled_signed_quads(const quad_sums<Isa>& sums, const code_bytes<Isa>& c,
+                                                                     const code_bytes<Isa>& s, const Scales& scales) {
+  return native<Isa>::template add_scaled_signed_quads<Portion, Group>(sums, c, s, scales);
+}
+
+/// Lane k is a[2k] * b[2k] + a[2k+1] * b[2k+1] for 16 int16 values each; the sum fits int32.
+template <class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, 8, Isa> pair_dot(const vec<std::int16_t, 16, Isa>& a,
+                                                                 const vec<std::int16_t, 16, Isa>& b) {
+  using R = vec<std::int32_t, 8, Isa>;
+  return detail::split<R>(
+      [](const auto& x, const auto& y) __attribute__((always_inline)) { return native<Isa>::pair_dot(x, y); }, a, b);
+}
+/// 16 small integers as int16.
+template <class Isa>
+[[gnu::always_inline]] inline vec<std::int16_t, 16, Isa> widen_words(small_integers n) {
+  return native<Isa>::widen_words(n);
+}
+/// The first 8 of 16 small integers as int16, each of them twice in a row; 0 to 127.
+template <class Isa>
+[[gnu::always_inline]] inline vec<std::int16_t, 16, Isa> widen_words_twice(small_integers n) {
+  return native<Isa>::widen_words_twice(n);
+}
+
+} // namespace quanta::simd

@@ -1,0 +1,226 @@
+// The words on vectors of floats, and what carries a word to the registers of a level.
+#pragma once
+
+#include <array>
+#include <utility>
+
+#include "quanta/float16.hpp"
+#include "quanta/simd/portable.hpp"
+#include "quanta/simd/small_integers.hpp"
+#if QUANTA_REGISTERS
+  #include "quanta/simd/x86.hpp"
+#endif
+
+namespace quanta::simd {
+
+namespace detail {
+/// f on each part that is one register (or one array), the results joined in the same shape.
+template <class R, class F, class... V>
+[[gnu::always_inline]] inline R split(F f, const V&... operands) {
+  if constexpr (form<R> == shape::pair) {
+    R r;
+    r.low = split<decltype(r.low)>(f, operands.low...);
+    r.high = split<decltype(r.high)>(f, operands.high...);
+    return r;
+  } else {
+    return f(operands...);
+  }
+}
+} // namespace detail
+
+/// f(0), f(1), .. f(N - 1) with compile-time numbers, unrolled.
+template <int N, class F>
+[[gnu::always_inline]] inline void unroll(F&& f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<int, I>{}), ...);
+  }(std::make_integer_sequence<int, N>{});
+}
+
+/// A product that the compiler must round before it is used: never contracted into a fused multiply-add. GCC contracts
+/// through intrinsics and operators alike, and an empty asm statement is the only barrier that costs nothing.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> unfused(vec<float, N, Isa> product) {
+  if constexpr (form<decltype(product)> == shape::pair) {
+    product.low = unfused(product.low);
+    product.high = unfused(product.high);
+    return product;
+  } else {
+    return native<Isa>::unfused(product);
+  }
+}
+
+/// Round to nearest, ties to even. Values of magnitude 2^22 and more, infinities and NaN are returned as some value that a
+/// following min and max clamp alike at every level.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> round_even(const vec<float, N, Isa>& a) {
+  using V = vec<float, N, Isa>;
+  return detail::split<V>([](const auto& x) __attribute__((always_inline)) { return native<Isa>::round_even(x); }, a);
+}
+
+/// The smaller of a and Bound > 0, and the larger of a and Bound <= 0, where a is an integer or infinite. (0 is the larger of
+/// 0 and -0. A negative NaN, which is what 0 * infinity gives, becomes 0 under both with Bounds > 0 and 0.)
+template <int Bound, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> at_most(const vec<float, N, Isa>& a) {
+  using V = vec<float, N, Isa>;
+  return detail::split<V>([](const auto& x) __attribute__((always_inline)) { return native<Isa>::template at_most<Bound>(x); },
+                          a);
+}
+template <int Bound, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> at_least(const vec<float, N, Isa>& a) {
+  using V = vec<float, N, Isa>;
+  return detail::split<V>(
+      [](const auto& x) __attribute__((always_inline)) { return native<Isa>::template at_least<Bound>(x); }, a);
+}
+
+/// Toward zero; -2^31 for what int32 cannot hold, NaN included.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> truncate(const vec<float, N, Isa>& a) {
+  using R = vec<std::int32_t, N, Isa>;
+  return detail::split<R>([](const auto& x) __attribute__((always_inline)) { return native<Isa>::truncate(x); }, a);
+}
+
+/// int32 to float, rounded to nearest even.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> to_float(const vec<std::int32_t, N, Isa>& a) {
+  using R = vec<float, N, Isa>;
+  return detail::split<R>([](const auto& x) __attribute__((always_inline)) { return native<Isa>::to_float(x); }, a);
+}
+
+/// The magnitude of m with the sign of each value of a.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> copy_sign(float m, const vec<float, N, Isa>& a) {
+  using V = vec<float, N, Isa>;
+  return detail::split<V>([m](const auto& x) __attribute__((always_inline)) { return native<Isa>::copy_sign(m, x); }, a);
+}
+
+/// Round to nearest, ties away from zero, to int32; |a| < 2^22. 0.49999997 is the float below one half: added to a value
+/// just under k + 1/2 it cannot carry to k + 1, added to k + 1/2 it rounds to k + 1.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> round_away(const vec<float, N, Isa>& a) {
+  return truncate(a + copy_sign(0x1.fffffep-2f, a));
+}
+
+/// N consecutive floats, halves or bfloats as floats; exact, and NaN comes out quiet.
+template <std::size_t N, class Isa, class T>
+[[gnu::always_inline]] inline vec<float, N, Isa> load_floats(const T* p) {
+  using V = vec<float, N, Isa>;
+  if constexpr (std::is_same_v<T, float>) {
+    return load<V>(p);
+  } else if constexpr (form<V> == shape::pair) {
+    V r;
+    r.low = load_floats<N / 2, Isa>(p);
+    r.high = load_floats<N / 2, Isa>(p + N / 2);
+    return r;
+  } else {
+    return native<Isa>::template load_floats<V>(p);
+  }
+}
+
+/// Stores N floats as floats, halves or bfloats, rounded to nearest even (f16, bf16).
+template <class T, std::size_t N, class Isa>
+[[gnu::always_inline]] inline void store_floats(T* p, const vec<float, N, Isa>& a) {
+  if constexpr (std::is_same_v<T, float>) {
+    store(p, a);
+  } else if constexpr (form<vec<float, N, Isa>> == shape::pair) {
+    store_floats(p, a.low);
+    store_floats(p + N / 2, a.high);
+  } else {
+    native<Isa>::store_floats(p, a);
+  }
+}
+
+/// 8 halves that lie `stride` bytes apart, the first at p, as floats. What makes scales of small blocks cheap: they are
+/// collected into one register and converted together.
+template <class Isa>
+[[gnu::always_inline]] inline vec<float, 8, Isa> load_halves(const std::uint8_t* p, std::size_t stride) {
+  return native<Isa>::load_halves(p, stride);
+}
+/// 8 floats that were just computed: joined in registers, since a vector load would wait for the stores of its parts.
+template <class Isa>
+[[gnu::always_inline]] inline vec<float, 8, Isa> from_lanes(const float (&lanes)[8]) {
+  if constexpr (requires { native<Isa>::from_lanes(lanes); })
+    return native<Isa>::from_lanes(lanes);
+  else
+    return load<vec<float, 8, Isa>>(lanes);
+}
+/// All lanes equal to lane Lane: a shuffle where it beats a broadcast from memory.
+template <int Lane, class Isa>
+[[gnu::always_inline]] inline vec<float, 8, Isa> broadcast_lane(const vec<float, 8, Isa>& a) {
+  return native<Isa>::template broadcast_lane<Lane>(a);
+}
+
+/// Lanes 0 to 3 equal to lane Lane of low, 4 to 7 to that of high: the factors of a run with a scale for each half.
+template <int Lane, class Isa>
+[[gnu::always_inline]] inline vec<float, 8, Isa> broadcast_lanes(const vec<float, 8, Isa>& low,
+                                                                 const vec<float, 8, Isa>& high) {
+  return native<Isa>::template broadcast_lanes<Lane>(low, high);
+}
+
+/// One half as a float and back, with the level's instructions.
+template <class Isa>
+[[gnu::always_inline]] inline float widen_half(f16 h) {
+  return native<Isa>::widen_half(h);
+}
+/// a * y and b * y in all lanes: two halves are converted and multiplied together.
+template <class Isa>
+[[gnu::always_inline]] inline std::array<vec<float, 8, Isa>, 2> scaled_halves(f16 a, f16 b, float y) {
+  using V = vec<float, 8, Isa>;
+  if constexpr (requires { native<Isa>::scaled_halves(a, b, y); })
+    return native<Isa>::scaled_halves(a, b, y);
+  else
+    return {fill<V>(widen_half<Isa>(a) * y), fill<V>(widen_half<Isa>(b) * y)};
+}
+template <class Isa>
+[[gnu::always_inline]] inline f16 narrow_to_half(float x) {
+  return native<Isa>::narrow_to_half(x);
+}
+
+/// One value of all lanes: op over lane k and lane k + N/2, then over the halves of what that gave, down to one. The one order
+/// that all levels share.
+template <std::size_t N, class Isa, class F>
+[[gnu::always_inline]] inline float fold(const vec<float, N, Isa>& a, F op) {
+  if constexpr (form<vec<float, N, Isa>> == shape::pair)
+    return fold(op(a.low, a.high), op);
+  else
+    return native<Isa>::fold(a, op);
+}
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline float halving_sum(const vec<float, N, Isa>& a) {
+  return fold(a, [](const auto& low, const auto& high) __attribute__((always_inline)) { return low + high; });
+}
+/// The smallest lane; no NaN among them.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline float lane_minimum(const vec<float, N, Isa>& a) {
+  return fold(a, [](const auto& low, const auto& high) __attribute__((always_inline)) { return min(low, high); });
+}
+
+/// Lane p of the result is the largest value of rows[p], for as many rows as lanes; no NaN among them.
+template <class V>
+[[gnu::always_inline]] inline V row_maxima(const V (&rows)[lanes<V>]) {
+  if constexpr (form<V> == shape::pair) {
+    constexpr std::size_t h = lanes<V> / 2;
+    using H = typename vec_traits<V>::half;
+    H a[h], b[h];
+    for (std::size_t i = 0; i < h; ++i) {
+      a[i] = max(rows[i].low, rows[i].high);
+      b[i] = max(rows[h + i].low, rows[h + i].high);
+    }
+    V r;
+    r.low = row_maxima(a);
+    r.high = row_maxima(b);
+    return r;
+  } else {
+    return native<typename vec_traits<V>::level>::row_maxima(rows);
+  }
+}
+
+/// Lane k is table[indices[k] mod 2^Bits] of 2^Bits floats; Bits is 2, 3 or 4.
+template <int Bits, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> look_up_floats(const float* table, const vec<std::int32_t, N, Isa>& indices) {
+  using R = vec<float, N, Isa>;
+  return detail::split<R>([table](const auto& i) __attribute__((always_inline)) {
+    return native<Isa>::template look_up_floats<Bits>(table, i);
+  }, indices);
+}
+
+} // namespace quanta::simd
