@@ -27,8 +27,7 @@ struct codebook_block_traits : super_block_traits {
 inline constexpr auto even_sign_masks = [] {
   std::array<std::uint64_t, 128> masks{};
   for (std::uint32_t index = 0; index < 128; ++index)
-    for (std::size_t bit = 0; bit < 8; ++bit)
-      masks[index] |= (even_signs(index) >> bit & 1u ? std::uint64_t{0xFF} : 0u) << 8 * bit;
+    masks[index] = spread_bits(static_cast<std::uint8_t>(even_signs(index)));
   return masks;
 }();
 
@@ -52,9 +51,8 @@ template <class Isa>
          (simd::fill<simd::code_bytes<Isa>>(64) - negative);
 }
 /// The same for one value.
-constexpr int signed_code(std::uint64_t magnitudes, std::size_t byte, std::uint32_t signs, std::size_t bit) {
-  const int m = static_cast<int>(magnitudes >> 8 * byte & 0xFF);
-  return (signs >> bit & 1) != 0 ? 64 - m : 64 + m;
+constexpr int signed_code(int magnitude, std::uint32_t signs, std::size_t bit) {
+  return (signs >> bit & 1) != 0 ? 64 - magnitude : 64 + magnitude;
 }
 
 /// 2 n + 1 in each byte; n at most 15.

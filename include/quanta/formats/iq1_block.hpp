@@ -4,35 +4,28 @@
 #include "quanta/formats/codebook_block.hpp"
 #include "quanta/formats/grids/iq1s.hpp"
 
-namespace quanta {
-
-namespace grids {
-/// 8 c + 16 for c in -1, 0, 1.
-inline constexpr auto iq1s_words = expand<std::uint64_t>(iq1s, std::array<std::uint8_t, 3>{8, 16, 24});
-}
-
-namespace detail {
+namespace quanta::detail {
 
 /// x = d / 8 * (2 s + 1) * (8 c +- 1): the shift is part of the code, so that it needs no sum of its own in products.
 struct iq1_block_traits : codebook_block_traits {
   static constexpr int code_offset = 16;
   static constexpr float unit = 0.125f;
+  using book = grids::expanded<grids::iq1s, 8, 16, 24>; // 8 c + 16 for c in -1, 0, 1
 
   /// What is added to the 8 bytes of an entry: 1 each, or -1 where the shift is down.
   static constexpr std::array<std::uint64_t, 2> shifts{0x0101010101010101ull, 0xFFFFFFFFFFFFFFFFull};
 
-  [[gnu::always_inline]] static constexpr int shifted_code(std::size_t entry, bool down, std::size_t byte) {
-    return static_cast<int>(grids::iq1s_words[entry] >> 8 * byte & 0xFF) + (down ? -1 : 1);
+  [[gnu::always_inline]] static constexpr int shifted_code(std::size_t entry, bool down, std::size_t j) {
+    return book::value(entry, j) + (down ? -1 : 1);
   }
   /// 32 codes of four vectors.
   template <class Isa>
   [[gnu::always_inline]] static simd::code_bytes<Isa> shifted_codes(const std::array<std::size_t, 4>& entries,
                                                                     const std::array<bool, 4>& down) {
-    const auto& book = grids::iq1s_words;
-    return simd::from_words<Isa>(book[entries[0]], book[entries[1]], book[entries[2]], book[entries[3]]) +
+    const auto& words = book::words;
+    return simd::from_words<Isa>(words[entries[0]], words[entries[1]], words[entries[2]], words[entries[3]]) +
            simd::from_words<Isa>(shifts[down[0]], shifts[down[1]], shifts[down[2]], shifts[down[3]]);
   }
 };
 
-} // namespace detail
-} // namespace quanta
+} // namespace quanta::detail

@@ -17,13 +17,10 @@
 
 namespace quanta {
 
-namespace grids {
-inline constexpr auto iq2s_words = expand<std::uint64_t>(iq2s, std::array<std::uint8_t, 3>{8, 25, 43});
-}
-
 struct iq2_s : detail::codebook_block_traits {
   static constexpr std::size_t group_size = 16;
   static constexpr float unit = 0.125f;
+  using book = grids::expanded<grids::iq2s, 8, 25, 43>;
   static constexpr tensor_type type = tensor_type::iq2_s;
   static constexpr std::string_view name = "iq2_s";
 
@@ -38,11 +35,12 @@ struct iq2_s : detail::codebook_block_traits {
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
   }
-  constexpr int code(std::size_t i) const { return detail::signed_code(words_of(i / 8), i % 8, signs[i / 8], i % 8); }
+  constexpr int code(std::size_t i) const { return detail::signed_code(book::value(entry(i / 8), i % 8), signs[i / 8], i % 8); }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     constexpr std::size_t k = 4 * Portion;
-    return detail::signed_codes<Isa>({words_of(k), words_of(k + 1), words_of(k + 2), words_of(k + 3)},
+    const auto& words = book::words;
+    return detail::signed_codes<Isa>({words[entry(k)], words[entry(k + 1)], words[entry(k + 2)], words[entry(k + 3)]},
                                      detail::minus_signs<Isa>(detail::load_word(&signs[k])));
   }
   /// Entries and sign bytes of 32 vectors, s of 16 groups.
@@ -60,8 +58,8 @@ struct iq2_s : detail::codebook_block_traits {
   }
 
 private:
-  [[gnu::always_inline]] constexpr std::uint64_t words_of(std::size_t k) const {
-    return grids::iq2s_words[qs[k] | (qh[k / 4] >> 2 * (k % 4) & 3u) << 8];
+  [[gnu::always_inline]] constexpr std::size_t entry(std::size_t k) const {
+    return qs[k] | (qh[k / 4] >> 2 * (k % 4) & 3u) << 8;
   }
 };
 static_assert(sizeof(iq2_s) == row_bytes(tensor_type::iq2_s, iq2_s::block_size));

@@ -14,13 +14,10 @@
 
 namespace quanta {
 
-namespace grids {
-inline constexpr auto iq2xs_words = expand<std::uint64_t>(iq2xs, std::array<std::uint8_t, 3>{8, 25, 43});
-}
-
 struct iq2_xs : detail::codebook_block_traits {
   static constexpr std::size_t group_size = 16;
   static constexpr float unit = 0.125f;
+  using book = grids::expanded<grids::iq2xs, 8, 25, 43>;
   static constexpr tensor_type type = tensor_type::iq2_xs;
   static constexpr std::string_view name = "iq2_xs";
 
@@ -37,14 +34,13 @@ struct iq2_xs : detail::codebook_block_traits {
   }
   constexpr int code(std::size_t i) const {
     const std::uint64_t four = detail::load_double_word(&vectors[i / 32 * 8]);
-    return detail::signed_code(grids::iq2xs_words[four >> 16 * (i % 32 / 8) & 511], i % 8, signs_of(four), i % 32);
+    return detail::signed_code(book::value(four >> 16 * (i % 32 / 8) & 511, i % 8), signs_of(four), i % 32);
   }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     const std::uint64_t four = detail::load_double_word(&vectors[8 * Portion]);
-    const auto& book = grids::iq2xs_words;
-    return detail::signed_codes<Isa>({book[four & 511], book[four >> 16 & 511], book[four >> 32 & 511], book[four >> 48 & 511]},
-                                     detail::minus_signs<Isa>(four, 9, 16));
+    const auto word = [&](int k) __attribute__((always_inline)) { return book::words[four >> 16 * k & 511]; };
+    return detail::signed_codes<Isa>({word(0), word(1), word(2), word(3)}, detail::minus_signs<Isa>(four, 9, 16));
   }
   /// Entries and sign bytes of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,

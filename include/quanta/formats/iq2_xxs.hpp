@@ -15,13 +15,10 @@
 
 namespace quanta {
 
-namespace grids {
-inline constexpr auto iq2xxs_words = expand<std::uint64_t>(iq2xxs, std::array<std::uint8_t, 3>{8, 25, 43});
-}
-
 struct iq2_xxs : detail::codebook_block_traits {
   static constexpr std::size_t group_size = 32;
   static constexpr float unit = 0.125f;
+  using book = grids::expanded<grids::iq2xxs, 8, 25, 43>;
   static constexpr tensor_type type = tensor_type::iq2_xxs;
   static constexpr std::string_view name = "iq2_xxs";
 
@@ -37,13 +34,13 @@ struct iq2_xxs : detail::codebook_block_traits {
   constexpr int code(std::size_t i) const {
     const std::size_t g = i / 32;
     const std::uint32_t signs = detail::even_signs(detail::load_word(&groups[8 * g + 4]) & 0x0FFFFFFFu);
-    return detail::signed_code(grids::iq2xxs_words[groups[8 * g + i % 32 / 8]], i % 8, signs, i % 32);
+    return detail::signed_code(book::value(groups[8 * g + i % 32 / 8], i % 8), signs, i % 32);
   }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     const std::uint8_t* p = &groups[8 * Portion];
-    const auto& book = grids::iq2xxs_words;
-    return detail::signed_codes<Isa>({book[p[0]], book[p[1]], book[p[2]], book[p[3]]},
+    const auto& words = book::words;
+    return detail::signed_codes<Isa>({words[p[0]], words[p[1]], words[p[2]], words[p[3]]},
                                      detail::minus_signs<Isa>(detail::load_word(p + 4), 0, 7));
   }
   /// Entries and sign bytes of 32 vectors, s of 8 groups.

@@ -16,12 +16,9 @@
 
 namespace quanta {
 
-namespace grids {
-inline constexpr auto iq3s_words = expand<std::uint32_t>(iq3s, std::array<std::uint8_t, 8>{1, 3, 5, 7, 9, 11, 13, 15});
-}
-
 struct iq3_s : detail::codebook_block_traits {
   static constexpr std::size_t group_size = 32;
+  using book = grids::expanded<grids::iq3s, 1, 3, 5, 7, 9, 11, 13, 15>;
   static constexpr tensor_type type = tensor_type::iq3_s;
   static constexpr std::string_view name = "iq3_s";
 
@@ -35,9 +32,12 @@ struct iq3_s : detail::codebook_block_traits {
     return {detail::odd_multiples(detail::spread_nibbles(detail::load_word(scales.data())))};
   }
   constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(group_scales()[g]); }
-  constexpr int code(std::size_t i) const { return detail::signed_code(word_of(i / 4), i % 4, signs[i / 8], i % 8); }
+  constexpr int code(std::size_t i) const { return detail::signed_code(book::value(entry(i / 4), i % 4), signs[i / 8], i % 8); }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
+    const auto pair = [&](std::size_t k) __attribute__((always_inline)) {
+      return detail::join_words(book::words[entry(2 * k)], book::words[entry(2 * k + 1)]);
+    };
     return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
                                      detail::minus_signs<Isa>(detail::load_word(&signs[4 * Portion])));
   }
@@ -57,11 +57,8 @@ struct iq3_s : detail::codebook_block_traits {
   }
 
 private:
-  [[gnu::always_inline]] constexpr std::uint32_t word_of(std::size_t k) const {
-    return grids::iq3s_words[qs[k] | (qh[k / 8] >> k % 8 & 1u) << 8];
-  }
-  [[gnu::always_inline]] constexpr std::uint64_t pair(std::size_t k) const {
-    return detail::join_words(word_of(2 * k), word_of(2 * k + 1));
+  [[gnu::always_inline]] constexpr std::size_t entry(std::size_t k) const {
+    return qs[k] | (qh[k / 8] >> k % 8 & 1u) << 8;
   }
 };
 static_assert(sizeof(iq3_s) == row_bytes(tensor_type::iq3_s, iq3_s::block_size));

@@ -16,14 +16,10 @@
 
 namespace quanta {
 
-namespace grids {
-inline constexpr auto iq3xxs_words =
-    expand<std::uint32_t>(iq3xxs, std::array<std::uint8_t, 8>{4, 12, 20, 28, 36, 44, 52, 62});
-}
-
 struct iq3_xxs : detail::codebook_block_traits {
   static constexpr std::size_t group_size = 32;
   static constexpr float unit = 0.25f;
+  using book = grids::expanded<grids::iq3xxs, 4, 12, 20, 28, 36, 44, 52, 62>;
   static constexpr tensor_type type = tensor_type::iq3_xxs;
   static constexpr std::string_view name = "iq3_xxs";
 
@@ -38,10 +34,13 @@ struct iq3_xxs : detail::codebook_block_traits {
     return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
   }
   constexpr int code(std::size_t i) const {
-    return detail::signed_code(grids::iq3xxs_words[qs[i / 4]], i % 4, signs_of(i / 32), i % 32);
+    return detail::signed_code(book::value(qs[i / 4], i % 4), signs_of(i / 32), i % 32);
   }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
+    const auto pair = [&](std::size_t k) __attribute__((always_inline)) {
+      return detail::join_words(book::words[qs[2 * k]], book::words[qs[2 * k + 1]]);
+    };
     return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
                                      detail::minus_signs<Isa>(detail::load_word(&words[4 * Portion]), 0, 7));
   }
@@ -63,9 +62,6 @@ struct iq3_xxs : detail::codebook_block_traits {
 private:
   [[gnu::always_inline]] constexpr std::uint32_t signs_of(std::size_t g) const {
     return detail::even_signs(detail::load_word(&words[4 * g]) & 0x0FFFFFFFu);
-  }
-  [[gnu::always_inline]] constexpr std::uint64_t pair(std::size_t k) const {
-    return detail::join_words(grids::iq3xxs_words[qs[2 * k]], grids::iq3xxs_words[qs[2 * k + 1]]);
   }
 };
 static_assert(sizeof(iq3_xxs) == row_bytes(tensor_type::iq3_xxs, iq3_xxs::block_size));

@@ -25,6 +25,12 @@ template <class F>
   }(std::make_index_sequence<8>{});
 }
 
+/// 8 bits as bytes that are 0xFF where the bit is 1, the lowest bit first.
+constexpr std::uint64_t spread_bits(std::uint8_t bits) {
+  const std::uint64_t own_bit = bits * 0x0101010101010101ull & 0x8040201008040201ull; // in each byte its bit or 0
+  return ((own_bit + 0x7F7F7F7F7F7F7F7Full) >> 7 & 0x0101010101010101ull) * 0xFF;
+}
+
 /// The lowest bits of 8 bytes, that of the first byte lowest. The product puts byte k's bit, at 8k, to 56 + k; no two meet.
 constexpr std::uint8_t gather_bits(std::uint64_t bytes) {
   return static_cast<std::uint8_t>((bytes & 0x0101010101010101ull) * 0x0102040810204080ull >> 56);

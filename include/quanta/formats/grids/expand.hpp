@@ -4,20 +4,32 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace quanta::grids {
 
-/// Word i holds the values of the levels of codebook entry i, one a byte; `values` has one for each level. 8 levels of 2 bits
-/// make words of 64 bits, 4 levels of 3 bits words of 32. Read-only data of the program that uses it, 1 to 16 KiB a book.
-template <class Word, std::size_t Count, std::size_t Levels>
-constexpr std::array<Word, Count> expand(const std::array<std::uint16_t, Count>& book,
-                                         const std::array<std::uint8_t, Levels>& values) {
-  constexpr unsigned bits = sizeof(Word) == 8 ? 2 : 3;
-  std::array<Word, Count> words{};
-  for (std::size_t i = 0; i < Count; ++i)
-    for (unsigned j = 0; j < sizeof(Word); ++j)
-      words[i] |= static_cast<Word>(values[book[i] >> bits * j & ((1u << bits) - 1)]) << 8 * j;
-  return words;
-}
+/// A codebook whose levels stand for `values`: 8 levels of 2 bits an entry if there are 3 values, 4 of 3 bits if there are 8.
+template <const auto& Book, std::uint8_t... values>
+struct expanded {
+  static constexpr unsigned bits = sizeof...(values) > 4 ? 3 : 2;
+  using word = std::conditional_t<bits == 2, std::uint64_t, std::uint32_t>;
+
+  /// The value of level j of an entry.
+  static constexpr std::uint8_t value(std::size_t entry, std::size_t j) {
+    return of_level[Book[entry] >> bits * j & ((1u << bits) - 1)];
+  }
+  /// Word i holds the values of entry i, one a byte. Read-only data of the program that uses it, 1 to 16 KiB a book. Not
+  /// constexpr: compilers work out a constexpr table where they first read its name, and this one only for those who use it.
+  static inline constinit const std::array<word, Book.size()> words = [] {
+    std::array<word, Book.size()> all{};
+    for (std::size_t i = 0; i < all.size(); ++i)
+      for (unsigned j = 0; j < sizeof(word); ++j)
+        all[i] |= static_cast<word>(value(i, j)) << 8 * j;
+    return all;
+  }();
+
+private:
+  static constexpr std::uint8_t of_level[sizeof...(values)] = {values...};
+};
 
 } // namespace quanta::grids
