@@ -1,9 +1,9 @@
 // Errors of the second tier: a caller's mistake. Checked in release builds too, at one compare a row call.
 #pragma once
 
-#include <atomic>
 #include <cstdlib>
 
+#include "quanta/atomic.hpp"
 #include "quanta/isa.hpp"
 
 namespace quanta {
@@ -20,7 +20,7 @@ struct contract_violation {
 using contract_handler = void (*)(const contract_violation&) noexcept;
 
 namespace detail {
-inline std::atomic<contract_handler> current_contract_handler{nullptr};
+inline constinit atomic<contract_handler> current_contract_handler{};
 
 // A template on the level, so that the code of one level cannot stand in for another's where two are linked together.
 template <class Level>

@@ -1,8 +1,7 @@
 // For each vector of levels the codebook entries that come into question: itself if it is in the book, else the nearest ones.
 #pragma once
 
-#include <atomic>
-
+#include "quanta/atomic.hpp"
 #include "quanta/encode/lanes.hpp"
 #include "quanta/formats/grids/iq1s.hpp"
 #include "quanta/formats/grids/iq2s.hpp"
@@ -75,7 +74,7 @@ template <class Isa, class Book>
 struct codebook_tables {
   neighbour_list lists[Book::vectors];
   std::uint16_t neighbours[Book::chunks * Book::chunk];
-  std::atomic<int> state; ///< 0: zeros; 1: a thread is building; 2: ready
+  detail::atomic<int> state; ///< 0: zeros; 1: a thread is building; 2: ready
 };
 template <class Isa, class Book>
 inline constinit codebook_tables<Isa, Book> codebook_storage{};
@@ -139,13 +138,12 @@ template <class Isa, class Book>
 template <class Isa, class Book>
 [[gnu::always_inline]] inline const codebook_tables<Isa, Book>& tables_of() {
   auto& tables = codebook_storage<Isa, Book>;
-  if (tables.state.load(std::memory_order_acquire) != 2) {
-    int none = 0;
-    if (tables.state.compare_exchange_strong(none, 1, std::memory_order_acquire)) {
+  if (tables.state.load() != 2) {
+    if (tables.state.replace(0, 1)) {
       build_codebook(tables);
-      tables.state.store(2, std::memory_order_release);
+      tables.state.store(2);
     } else {
-      while (tables.state.load(std::memory_order_acquire) != 2) {
+      while (tables.state.load() != 2) {
       }
     }
   }
