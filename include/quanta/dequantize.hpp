@@ -1,8 +1,7 @@
 // Blocks to numbers: bit for bit the equation of format.hpp at every level.
 #pragma once
 
-#include <ranges>
-#include <span>
+#include <span> // and what its constructors need of <ranges>, whose views would be a tenth of all of quanta to compile
 
 #include "quanta/format.hpp"
 #include "quanta/formats/super_block.hpp"

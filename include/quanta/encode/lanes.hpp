@@ -2,8 +2,6 @@
 // the same IEEE operations in the same order, whatever the width; that is why all levels give equal bytes.
 #pragma once
 
-#include <algorithm>
-
 #include "quanta/simd/vocabulary.hpp"
 
 namespace quanta::encode {
@@ -36,7 +34,8 @@ template <std::size_t N, std::size_t L, class Isa>
         out[i * L + lane] = lane < count ? x[lane * stride + i] : 0.f;
   } else {
     // Eight at most: xsimd transposes 16 registers through memory, value by value.
-    constexpr std::size_t W = std::min({register_lanes<Isa>, std::size_t{8}, L, N});
+    constexpr std::size_t widest = register_lanes<Isa> < 8 ? register_lanes<Isa> : 8, smaller = L < N ? L : N;
+    constexpr std::size_t W = smaller < widest ? smaller : widest;
     using R = simd::vec<float, W, Isa>;
     using batch = typename R::batch;
     for (std::size_t first = 0; first < L; first += W)

@@ -1,7 +1,6 @@
 // The 16 levels of the formats whose codes are looked up, and how small scales of 8 bits are read.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
