@@ -48,7 +48,13 @@ requires thorough_format<Isa, B>
       counted = stressed;
     }
     B candidates[together];
-    propose<Isa>(values, counted, count, out + first, candidates);
+    const auto search = [&] {
+      if constexpr (requires { propose_briefly<Isa>(values, counted, count, candidates); })
+        if (!importance)
+          return propose_briefly<Isa>(values, counted, count, candidates);
+      propose<Isa>(values, counted, count, out + first, candidates);
+    };
+    search();
     for (std::size_t b = 0; b < count; ++b) {
       const auto better = [&](const float* weights) {
         return is_better<Isa>(values + b * N, weights, candidates[b], out[first + b]);

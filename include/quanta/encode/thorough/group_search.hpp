@@ -1,72 +1,108 @@
-// The scale (and minimum) of a group as real numbers: what the halves and integers of the formats are then
-// chosen around.
+// The scale (and minimum) of a group as real numbers: what the halves and integers of the formats are then chosen around.
 #pragma once
 
+#include <limits>
+
+#include "quanta/encode/symmetric_search.hpp"
 #include "quanta/encode/thorough/measure.hpp"
 
 namespace quanta::encode {
 
-/// A scale and minimum with the error that they give.
+/// How much a search tries: less where a format's reference does not search at all, so that time stays in proportion.
+enum class effort { brief, full };
+
+/// A scale and minimum, the mean level that led to them (where the group turns when its scale changes), and their error, of
+/// which only the order counts.
 template <class V>
 struct group_fit {
-  V scale, minimum, error;
+  V scale, minimum, level, error;
 
   [[gnu::always_inline]] void keep_better(const group_fit& other) {
     const auto better = other.error < error;
     scale = simd::select(better, other.scale, scale);
     minimum = simd::select(better, other.minimum, minimum);
+    level = simd::select(better, other.level, level);
     error = simd::select(better, other.error, error);
   }
 };
-/// Two fits of a group from different parts of the search, the better one first: rounded to what a format can
-/// store, the other may win.
+/// Two fits of a group from different parts of the search, the better one first: rounded to what a format can store, the
+/// other may win.
 template <class V>
 struct group_fits {
   group_fit<V> at[2];
 
   [[gnu::always_inline]] void sort() {
-    const group_fit<V> first = at[0];
-    const auto swap = at[1].error < first.error;
-    at[0].keep_better(at[1]);
-    at[1] = {simd::select(swap, first.scale, at[1].scale), simd::select(swap, first.minimum, at[1].minimum),
-             simd::select(swap, first.error, at[1].error)};
+    const group_fit<V> first = at[0], second = at[1];
+    at[0].keep_better(second);
+    at[1] = second;
+    const auto swap = second.error < first.error;
+    at[1] = {simd::select(swap, first.scale, second.scale), simd::select(swap, first.minimum, second.minimum),
+             simd::select(swap, first.level, second.level), simd::select(swap, first.error, second.error)};
   }
 };
 
-/// Scales of one sign, then of the other. At first the largest magnitude lies 0.9 levels within the longer end
-/// of the levels, then up to 11.7 beyond it: where it counts little, as an importance matrix may say, it is
-/// better clipped. The distance of 0.2 levels (few levels: 0.4) is twice the reference's; then levels choose the
-/// scale and the scale chooses levels.
-template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
-requires(!Affine && !std::same_as<Levels, sign_levels>) [[gnu::noinline]] void search_group(const group_values& g,
-                                                                                            group_fits<V>& fits) {
+/// sum w l, w l^2 and (wx) l of a group whose levels l are those nearest to t (x - base); 9 operations a value, affine 11. With
+/// A = sum w x l and B = sum w l^2 the best scale for these levels is A / B, and it saves A^2 / B of the error that zeros
+/// leave: candidates need not be decoded to be compared. The same holds of an affine fit when l and x are taken from their
+/// weighted means; then wx is that of x less its mean, so that nothing cancels.
+template <class Levels, std::size_t N, bool Affine, class V>
+[[gnu::noinline]] void correlate(const group_values& g, const float* wx, const V& t_given, const V& base_given,
+                                 level_sums<V>& out) {
   constexpr std::size_t L = simd::lanes<V>;
-  constexpr float reach = Levels::high > -Levels::low ? Levels::high : -Levels::low;
-  constexpr int signs = Levels::high == -Levels::low ? 1 : 2, candidates = Levels::high - Levels::low < 4.f ? 32 : 64;
-  const V zero = simd::fill<V>(0.f);
-  V largest = zero;
-  for (std::size_t i = 0; i < N; ++i)
-    largest = simd::max(largest, simd::abs(simd::load<V>(g.x + i * L)));
+  const V zero = simd::fill<V>(0.f), t = t_given;
+  [[maybe_unused]] const V base = base_given;
+  level_sums<V> sums{zero, zero, zero, zero};
+  for (std::size_t i = 0; i < N * L; i += L) {
+    V x = simd::load<V>(g.x + i);
+    if constexpr (Affine)
+      x = x - base;
+    const V level = Levels::nearest(simd::unfused(t * x)), wl = simd::unfused(simd::load<V>(g.w + i) * level);
+    if constexpr (Affine)
+      sums.l = sums.l + wl;
+    sums.l2 = sums.l2 + simd::unfused(wl * level);
+    sums.xl = sums.xl + simd::unfused(simd::load<V>(wx + i) * level);
+  }
+  out = sums;
+}
+
+/// Candidates lie between the extreme value `first` levels within the longer end of the levels and beyond it. Full: up to 8.5,
+/// where it counts little, as an importance matrix may say, it is better clipped; and with both signs.
+template <effort Effort>
+struct symmetric_candidates {
+  static constexpr int count = 48, signs = 2;
+  static constexpr float first = -0.9f, step = 0.2f;
+};
+template <>
+struct symmetric_candidates<effort::brief> {
+  static constexpr int count = 19, signs = 1;
+  static constexpr float first = -0.9f, step = 0.1f;
+};
+/// After the candidates, levels choose the scale and the scale chooses levels.
+inline constexpr int fitting_rounds = 2;
+
+template <class Levels, std::size_t N, bool Affine, bool Bounded, effort Effort, class V>
+  requires(!Affine && !std::same_as<Levels, sign_levels>)
+[[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
+  using C = symmetric_candidates<Effort>;
+  constexpr std::size_t L = simd::lanes<V>;
+  constexpr float end = Levels::high > -Levels::low ? Levels::high : Levels::low, outward = end > 0.f ? 1.f : -1.f;
+  constexpr int signs = Levels::high == -Levels::low ? 1 : C::signs;
+  const V zero = simd::fill<V>(0.f), infinity = simd::fill<V>(std::numeric_limits<float>::infinity());
+  const V extreme = signed_extreme<N, V>(g.x);
+  alignas(64) float wx[N * L];
+  for (std::size_t i = 0; i < N * L; i += L)
+    simd::store(wx + i, simd::unfused(simd::load<V>(g.w + i) * simd::load<V>(g.x + i)));
   level_sums<V> sums;
   for (int sign = 0; sign < signs; ++sign) {
-    group_fit<V> best;
-    for (int k = 0; k < candidates; ++k) {
-      const float t = reach + Levels::spacing * (12.8f / candidates * static_cast<float>(k) - 0.9f);
-      group_fit<V> fit{largest / simd::fill<V>(sign == 0 ? t : -t), zero, zero};
-      measure<Levels, N, false, measuring::error>(g, fit.scale, zero, sums);
-      fit.error = sums.error;
-      if (k == 0)
-        best = fit;
-      else
-        best.keep_better(fit);
+    group_fit<V>& best = fits.at[sign];
+    best = {zero, zero, zero, infinity};
+    for (int k = 0; k < C::count + fitting_rounds; ++k) {
+      const float level = end + outward * Levels::spacing * (C::first + C::step * static_cast<float>(k));
+      const V t = k < C::count ? simd::fill<V>(sign == 0 ? level : -level) / extreme : simd::fill<V>(1.f) / best.scale;
+      correlate<Levels, N, false>(g, wx, t, zero, sums);
+      const V scale = simd::select(sums.l2 > zero, sums.xl / sums.l2, zero);
+      best.keep_better({scale, zero, zero, zero - simd::unfused(scale * sums.xl)});
     }
-    V scale = best.scale;
-    for (int k = 0; k < 4; ++k) {
-      measure<Levels, N, false, measuring::sums>(g, scale, zero, sums);
-      best.keep_better({scale, zero, sums.error});
-      scale = simd::select(sums.l2 > zero, sums.xl / sums.l2, scale);
-    }
-    fits.at[sign] = best;
   }
   if constexpr (signs == 1)
     fits.at[1] = fits.at[0];
@@ -74,46 +110,42 @@ requires(!Affine && !std::same_as<Levels, sign_levels>) [[gnu::noinline]] void s
 }
 
 /// Signs do not depend on the scale: the weighted mean magnitude is the best one.
-template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
-requires(std::same_as<Levels, sign_levels>) [[gnu::noinline]] void search_group(const group_values& g,
-                                                                                group_fits<V>& fits) {
+template <class Levels, std::size_t N, bool Affine, bool Bounded, effort Effort, class V>
+  requires(std::same_as<Levels, sign_levels>)
+[[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
   const V zero = simd::fill<V>(0.f);
   level_sums<V> sums;
   measure<Levels, N, false, measuring::sums>(g, simd::fill<V>(1.f), zero, sums);
-  fits.at[0] = fits.at[1] = {simd::select(sums.l2 > zero, sums.xl / sums.l2, zero), zero, zero};
+  fits.at[0] = fits.at[1] = {simd::select(sums.l2 > zero, sums.xl / sums.l2, zero), zero, zero, zero};
 }
 
-/// Turns scale and minimum into those that suit the levels best, by regression; keeps them where that has no
-/// answer. Bounded: the minimum is not negative.
-template <bool Bounded, class V>
-[[gnu::always_inline]] inline void regress(const level_sums<V>& s, const V& sum_w, const V& sum_x, V& scale,
-                                           V& minimum) {
-  const V zero = simd::fill<V>(0.f);
-  const V determinant = simd::unfused(sum_w * s.l2) - simd::unfused(s.l * s.l);
-  V new_scale = (simd::unfused(sum_w * s.xl) - simd::unfused(sum_x * s.l)) / determinant;
-  V new_minimum = (simd::unfused(s.l * s.xl) - simd::unfused(s.l2 * sum_x)) / determinant;
-  if constexpr (Bounded) {
-    const auto negative = new_minimum < zero;
-    new_minimum = simd::select(negative, zero, new_minimum);
-    new_scale = simd::select(negative, s.xl / s.l2, new_scale);
-  }
-  const auto answered = (determinant > zero) & (new_scale > zero);
-  scale = simd::select(answered, new_scale, scale);
-  minimum = simd::select(answered, new_minimum, minimum);
-}
+/// Candidates let the range of the values span `first` levels more than there are, and so on in steps. Full: a second chain of
+/// them, that moves the other end.
+template <effort Effort>
+struct affine_candidates {
+  static constexpr int count = 32, chains = 2;
+  static constexpr float first = -2.f, step = 0.25f;
+};
+template <>
+struct affine_candidates<effort::brief> {
+  static constexpr int count = 18, chains = 1;
+  static constexpr float first = -1.8f, step = 0.15f;
+};
 
-/// Ranges that leave out up to three levels' worth of values at either end, in steps of half a level; each is
-/// followed by a regression, and the best of every second range by more of them.
-template <class Levels, std::size_t N, bool Affine, bool Bounded, class V>
-requires(Affine) [[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
+/// The best minimum so far stays (in the second chain the best upper end) while the range is widened, so that each candidate
+/// starts from what the ones before it found. Bounded: the minimum is not negative.
+template <class Levels, std::size_t N, bool Affine, bool Bounded, effort Effort, class V>
+  requires(Affine)
+[[gnu::noinline]] void search_group(const group_values& g, group_fits<V>& fits) {
+  using C = affine_candidates<Effort>;
   constexpr std::size_t L = simd::lanes<V>;
-  constexpr int cuts = 7;
-  constexpr float step = Levels::high < 4 ? 0.25f : 0.5f;
-  static_assert(Levels::low == 0.f && 2 * (cuts - 1) * step <= Levels::high);
-  const V zero = simd::fill<V>(0.f);
+  constexpr float unit = Levels::high < 4.f ? 0.5f : 1.f;
+  static_assert(Levels::low == 0.f && Levels::high + unit * C::first > 0.f);
+  const V zero = simd::fill<V>(0.f), one = simd::fill<V>(1.f), top = simd::fill<V>(Levels::high),
+          infinity = simd::fill<V>(std::numeric_limits<float>::infinity());
   V low = simd::load<V>(g.x), high = low, sum_w = zero, sum_x = zero;
-  for (std::size_t i = 0; i < N; ++i) {
-    const V x = simd::load<V>(g.x + i * L), w = simd::load<V>(g.w + i * L);
+  for (std::size_t i = 0; i < N * L; i += L) {
+    const V x = simd::load<V>(g.x + i), w = simd::load<V>(g.w + i);
     low = simd::min(low, x);
     high = simd::max(high, x);
     sum_w = sum_w + w;
@@ -123,35 +155,45 @@ requires(Affine) [[gnu::noinline]] void search_group(const group_values& g, grou
     low = simd::min(low, zero);
     high = simd::max(high, low);
   }
-  const V unit = (high - low) / simd::fill<V>(Levels::high);
+  const V share = simd::select(sum_w > zero, one / sum_w, zero), mean = simd::unfused(sum_x * share);
+  alignas(64) float wx[N * L];
+  for (std::size_t i = 0; i < N * L; i += L)
+    simd::store(wx + i, simd::unfused(simd::load<V>(g.w + i) * (simd::load<V>(g.x + i) - mean)));
   level_sums<V> sums;
-  for (int at_low = 0; at_low < cuts; ++at_low)
-    for (int at_high = 0; at_high < cuts; ++at_high) {
-      const float left_out = step * static_cast<float>(at_low),
-                  share = 1.f - step * static_cast<float>(at_low + at_high) / Levels::high;
-      group_fit<V> fit{unit * simd::fill<V>(share),
-                       zero - (low + simd::unfused(unit * simd::fill<V>(left_out))), zero};
-      if constexpr (Bounded)
-        fit.minimum = simd::max(fit.minimum, zero);
-      measure<Levels, N, true, measuring::sums>(g, fit.scale, fit.minimum, sums);
-      regress<Bounded>(sums, sum_w, sum_x, fit.scale, fit.minimum);
-      measure<Levels, N, true, measuring::error>(g, fit.scale, fit.minimum, sums);
-      fit.error = sums.error;
-      group_fit<V>& best = fits.at[(at_low + at_high) % 2];
-      if (at_low == 0 && at_high < 2)
-        best = fit;
-      else
-        best.keep_better(fit);
-    }
-  for (group_fit<V>& best : fits.at) {
-    group_fit<V> fit = best;
-    for (int k = 0; k < 4; ++k) {
-      measure<Levels, N, true, measuring::sums>(g, fit.scale, fit.minimum, sums);
-      fit.error = sums.error;
-      best.keep_better(fit);
-      regress<Bounded>(sums, sum_w, sum_x, fit.scale, fit.minimum);
+  for (int chain = 0; chain < C::chains; ++chain) {
+    group_fit<V>& best = fits.at[chain];
+    best = {(high - low) / top, zero - low, zero, infinity};
+    for (int k = 0; k < C::count + fitting_rounds; ++k) {
+      const float range = Levels::high + unit * (C::first + C::step * static_cast<float>(k));
+      V t = one / best.scale, base = zero - best.minimum;
+      if (k < C::count && chain == 0) {
+        t = simd::fill<V>(range) / (high - base);
+      } else if (k < C::count) {
+        const V end = base + simd::unfused(best.scale * top), width = end - low;
+        t = simd::fill<V>(range) / width;
+        base = end - simd::unfused(width * simd::fill<V>(Levels::high / range));
+        if constexpr (Bounded)
+          base = simd::min(base, zero);
+      }
+      correlate<Levels, N, true>(g, wx, t, base, sums);
+      const V level = simd::unfused(sums.l * share), spread = sums.l2 - simd::unfused(sums.l * level);
+      V scale = sums.xl / spread, saved = simd::unfused(scale * sums.xl);
+      base = mean - simd::unfused(scale * level);
+      if constexpr (Bounded) {
+        const auto positive = base > zero;
+        if (simd::any(positive)) { // rare, and a division is worth a branch
+          const V xl = sums.xl + simd::unfused(mean * sums.l), bounded = xl / sums.l2;
+          scale = simd::select(positive, bounded, scale);
+          saved = simd::select(positive, simd::unfused(bounded * xl) - simd::unfused(sum_x * mean), saved);
+          base = simd::select(positive, zero, base);
+        }
+      }
+      const auto answered = (spread > zero) & (scale > zero);
+      best.keep_better({scale, zero - base, level, simd::select(answered, zero - saved, infinity)});
     }
   }
+  if constexpr (C::chains == 1)
+    fits.at[1] = fits.at[0];
   fits.sort();
 }
 

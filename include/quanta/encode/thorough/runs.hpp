@@ -28,41 +28,37 @@ struct stored_factors {
 };
 
 /// Tries the halves near the fits: three steps of the scale to either side, and for each the nearest minima
-/// that keep the middle of the group in place.
-template <class Isa, class Levels, std::size_t N, bool Affine, class V>
+/// that keep the middle of the group in place. Brief: only the nearest ones of the better fit.
+template <class Isa, class Levels, std::size_t N, bool Affine, effort Effort, class V>
 [[gnu::noinline]] void choose_halves(const group_values& g, const group_fits<V>& fits,
                                      stored_factors<simd::lanes<V>>& out) {
   constexpr std::size_t L = simd::lanes<V>;
-  constexpr int reach = 3, minimum_reach = Affine ? 1 : 0;
+  constexpr int reach = Effort == effort::full ? 3 : 0, minimum_reach = Affine && Effort == effort::full ? 1 : 0;
   const V zero = simd::fill<V>(0.f);
-  V best = simd::fill<V>(std::numeric_limits<float>::infinity()), sum_w = zero;
-  for (std::size_t i = 0; Affine && i < N; ++i)
-    sum_w = sum_w + simd::load<V>(g.w + i * L);
+  V best = simd::fill<V>(std::numeric_limits<float>::infinity());
   for (std::size_t j = 0; j < L; ++j)
     out.d[j] = out.m[j] = f16(0.f);
   level_sums<V> sums;
-  for (const group_fit<V>& fit : fits.at) {
-    alignas(64) float near_scale[L], near_minimum[L], d[L], m[L] = {}, bound[L], error[L];
-    V level = zero;
-    if constexpr (Affine) {
-      measure<Levels, N, true, measuring::sums>(g, fit.scale, fit.minimum, sums);
-      level = simd::select(sum_w > zero, sums.l / sum_w, zero);
-    }
+  for (const group_fit<V>& fit : std::span(fits.at).first(Effort == effort::full ? 2 : 1)) {
+    alignas(64) float near_scale[L], near_minimum[L], d[L], m[L] = {}, bound[L] = {}, error[L] = {};
     simd::store(near_scale, fit.scale);
     for (int i = -reach; i <= reach; ++i) {
       for (std::size_t j = 0; j < L; ++j)
         d[j] = simd::widen_half<Isa>(half_near<Isa>(near_scale[j], i));
       const V scale = simd::load<V>(d);
-      simd::store(near_minimum, zero - (fit.minimum + simd::unfused(level * (scale - fit.scale))));
+      if constexpr (Affine)
+        simd::store(near_minimum, zero - (fit.minimum + simd::unfused(fit.level * (scale - fit.scale))));
       for (int k = -minimum_reach; k <= minimum_reach; ++k) {
         for (std::size_t j = 0; Affine && j < L; ++j)
           m[j] = simd::widen_half<Isa>(half_near<Isa>(near_minimum[j], k));
-        measure<Levels, N, Affine, measuring::error>(g, scale, zero - simd::load<V>(m), sums);
-        simd::store(bound, best);
-        simd::store(error, sums.error);
-        best = simd::min(best, sums.error);
+        if constexpr (Effort == effort::full) {
+          measure<Levels, N, Affine, measuring::error>(g, scale, zero - simd::load<V>(m), sums);
+          simd::store(bound, best);
+          simd::store(error, sums.error);
+          best = simd::min(best, sums.error);
+        }
         for (std::size_t j = 0; j < L; ++j)
-          if (error[j] < bound[j]) {
+          if (Effort == effort::brief || error[j] < bound[j]) {
             out.d[j] = half_near<Isa>(near_scale[j], i);
             if constexpr (Affine)
               out.m[j] = half_near<Isa>(near_minimum[j], k);
@@ -122,9 +118,8 @@ template <detail::super_format B>
   block.assemble(block.d.get(), codes);
 }
 
-template <class Isa, class B>
-requires requires { typename run_levels<B>::type; }
-void propose(const float* x, const float* w, std::size_t count, const B*, B* candidates) {
+template <effort Effort, class Isa, class B>
+void fit_runs(const float* x, const float* w, std::size_t count, B* candidates) {
   using levels = typename run_levels<B>::type;
   constexpr std::size_t N = B::block_size,
                         fitting = std::bit_floor(N < 2048 ? 2048 / N : 1); // lanes that stay in the cache
@@ -135,9 +130,9 @@ void propose(const float* x, const float* w, std::size_t count, const B*, B* can
     transpose_groups<N, L, Isa>(x + first * N, N, count - first, xt);
     transpose_groups<N, L, Isa>(w + first * N, N, count - first, wt);
     group_fits<V> fits;
-    search_group<levels, N, B::affine, false>({xt, wt}, fits);
+    search_group<levels, N, B::affine, false, Effort>({xt, wt}, fits);
     stored_factors<L> factors;
-    choose_halves<Isa, levels, N, B::affine>({xt, wt}, fits, factors);
+    choose_halves<Isa, levels, N, B::affine, Effort>({xt, wt}, fits, factors);
     for (std::size_t j = 0; j < L && first + j < count; ++j) {
       B& block = candidates[first + j];
       alignas(32) std::uint8_t codes[N];
@@ -149,6 +144,17 @@ void propose(const float* x, const float* w, std::size_t count, const B*, B* can
       store_codes(block, codes);
     }
   }
+}
+
+template <class Isa, class B>
+requires requires { typename run_levels<B>::type; }
+void propose(const float* x, const float* w, std::size_t count, const B*, B* candidates) {
+  fit_runs<effort::full, Isa>(x, w, count, candidates);
+}
+/// For the formats that the reference, without importance, encodes in closed form at the speed of memory.
+template <class Isa, int Bits, std::size_t N, linear_kind Kind>
+void propose_briefly(const float* x, const float* w, std::size_t count, linear_block<Bits, N, Kind>* candidates) {
+  fit_runs<effort::brief, Isa>(x, w, count, candidates);
 }
 
 } // namespace quanta::encode

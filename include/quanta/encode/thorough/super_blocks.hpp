@@ -110,16 +110,11 @@ class super_block_search {
       sum_w_.set(g, sum_w);
       sum_x_.set(g, sum_x);
       group_fits<V> fits;
-      search_group<typename P::levels, N, B::affine, true>(values(g), fits);
+      search_group<typename P::levels, N, B::affine, true, effort::full>(values(g), fits);
       for (int k = 0; k < 2; ++k) {
         centres_[k].scale.set(g, fits.at[k].scale);
         centres_[k].minimum.set(g, fits.at[k].minimum);
-        if constexpr (B::affine) {
-          level_sums<V> sums;
-          measure<typename P::levels, N, true, measuring::sums>(values(g), fits.at[k].scale, fits.at[k].minimum,
-                                                                sums);
-          centres_[k].level.set(g, mean(sums.l, sum_w));
-        }
+        centres_[k].level.set(g, fits.at[k].level);
       }
     }
   }
