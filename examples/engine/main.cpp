@@ -31,13 +31,16 @@ int main(int argc, char** argv) {
                "  quanta_engine model.gguf --perplexity text.txt\n"
                "  quanta_engine model.gguf --prompt 'In the beginning' --tokens 200\n",
                "quanta_engine");
-  std::string path, text_path, prompt = "In the beginning", activations = "quantized";
-  std::size_t tokens = 200, thread_count = 0;
+  std::string path, text_path, baseline_path, prompt = "In the beginning", activations = "quantized";
+  std::size_t tokens = 200, thread_count = 0, every = 1;
   double temperature = 0.7;
   std::uint64_t seed = 1;
   bool json = false;
   app.add_option("model", path, "GGUF file")->required();
   CLI::Option* perplexity = app.add_option("--perplexity", text_path, "Text to evaluate");
+  app.add_option("--baseline", baseline_path, "GGUF file: also how far the predictions are from this model's")
+      ->needs(perplexity);
+  app.add_option("--every", every, "Only one context of so many of the text")->needs(perplexity)->check(CLI::PositiveNumber);
   app.add_option("--prompt", prompt, "Text to continue")->excludes(perplexity);
   app.add_option("--tokens", tokens, "How many tokens to generate");
   app.add_option("--temperature", temperature, "0 takes the likeliest token");
@@ -67,17 +70,31 @@ int main(int argc, char** argv) {
   if (!file)
     return report(text_path, quanta::errc::io_error);
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const auto e = engine::evaluate(m, text, activations == "quantized", quanta::threads(thread_count));
+  engine::evaluation_options options{activations == "quantized", every, nullptr};
+  std::unique_ptr<engine::model> baseline;
+  if (!baseline_path.empty()) {
+    auto other = engine::load(baseline_path);
+    if (!other)
+      return report(baseline_path, other.error());
+    baseline = std::move(*other);
+    if (baseline->vocabulary != m.vocabulary || baseline->context < m.context)
+      return report(baseline_path, quanta::error(quanta::errc::unsupported_type, quanta::error::nowhere,
+                                                 "another vocabulary or context"));
+    options.baseline = baseline.get();
+  }
+  const auto e = engine::evaluate(m, text, quanta::threads(thread_count), options);
   const double speed = static_cast<double>(e.positions) / e.seconds;
   const double bits = 8.0 * static_cast<double>(m.weight_bytes) / static_cast<double>(m.weights);
-  if (json)
-    std::printf(
-        "{\"perplexity\": %.6f, \"positions\": %zu, \"seconds\": %.3f, \"tokens_per_second\": %.1f, \"file_bytes\": %llu, "
-        "\"weights\": %llu, \"bits_per_weight\": %.4f}\n",
-        e.perplexity, e.positions, e.seconds, speed, static_cast<unsigned long long>(m.file_bytes),
-        static_cast<unsigned long long>(m.weights), bits);
-  else
+  if (json) {
+    std::printf("{\"perplexity\": %.6f, \"divergence\": %.8f, \"positions\": %zu, \"seconds\": %.3f, "
+                "\"tokens_per_second\": %.1f, \"file_bytes\": %llu, \"weights\": %llu, \"bits_per_weight\": %.4f}\n",
+                e.perplexity, e.divergence, e.positions, e.seconds, speed, static_cast<unsigned long long>(m.file_bytes),
+                static_cast<unsigned long long>(m.weights), bits);
+  } else {
     std::printf("perplexity %.5f over %zu positions, %.3f bits a weight, %.0f tokens/s\n", e.perplexity, e.positions, bits,
                 speed);
+    if (options.baseline)
+      std::printf("divergence from the baseline %.6f nats a position\n", e.divergence);
+  }
   return 0;
 }
