@@ -2,18 +2,9 @@
 #pragma once
 
 #include "quanta/dot.hpp"
+#include "quanta/parallel.hpp"
 
 namespace quanta {
-
-/// Work without threads: what `parallel_for` arguments default to.
-struct serial {
-  /// Calls fn(begin, end) on a partition of 0 .. count.
-  template <class F>
-  void operator()(std::size_t count, F&& fn) const {
-    if (count > 0)
-      fn(std::size_t{0}, count);
-  }
-};
 
 namespace detail {
 

@@ -79,7 +79,8 @@ void gemm_experts(std::span<const packed_matrix<B, Isa>> experts, const packed_a
   std::size_t used = 0;
   for (std::size_t e = 0; e < experts.size(); ++e)
     used += ends[e] > first_of(e);
-  parallel_for(used * panels, [&](std::size_t from, std::size_t to) {
+  const std::size_t products = layout::rows * x.columns * chosen.size() / used;
+  detail::for_panel_stretches(used * panels, products, parallel_for, [&](std::size_t from, std::size_t to) {
     const auto size = [&](std::size_t e) { return ends[e] > first_of(e) ? panels : 0; };
     detail::for_each_part(experts.size(), from, to, size, [&](std::size_t e, std::size_t begin, std::size_t end) {
       const std::size_t first = first_of(e);

@@ -27,7 +27,8 @@ void gemm(std::span<const gemm_part<B, Isa>> parts, const packed_activations<B, 
     QUANTA_EXPECTS(x.tokens == 0 || part.y.size() >= (x.tokens - 1) * part.stride + part.matrix.rows);
     panels += layout::panels(part.matrix.rows);
   }
-  parallel_for(panels, [&](std::size_t first, std::size_t last) {
+  const std::size_t products = layout::rows * x.columns * x.tokens;
+  detail::for_panel_stretches(panels, products, parallel_for, [&](std::size_t first, std::size_t last) {
     const auto size = [&](std::size_t i) { return layout::panels(parts[i].matrix.rows); };
     detail::for_each_part(parts.size(), first, last, size, [&](std::size_t i, std::size_t begin, std::size_t end) {
       const auto& part = parts[i];

@@ -87,6 +87,19 @@ inline void multiply_panels(const packed_matrix<B, Isa>& matrix, std::size_t beg
   }
 }
 
+/// Multiplications that outweigh the hand-over of a piece of work to a thread, a few microseconds of both.
+inline constexpr std::size_t products_a_piece = std::size_t{1} << 19;
+
+/// Calls f(begin, end) on stretches of panels of which each has `products` multiplications, through the caller's parallel_for.
+template <class Parallel, class F>
+[[gnu::always_inline]] inline void for_panel_stretches(std::size_t panels, std::size_t products, Parallel&& parallel_for,
+                                                       F&& f) {
+  const std::size_t step = products == 0 || products > products_a_piece ? 1 : products_a_piece / products;
+  parallel_for((panels + step - 1) / step, [&](std::size_t begin, std::size_t end) {
+    f(begin * step, end * step < panels ? end * step : panels);
+  });
+}
+
 /// Calls f(item, begin, end) for the part of first .. last that lies in each of `count` items laid end to end, size(item)
 /// long.
 template <class Size, class F>
