@@ -9,6 +9,7 @@
 
 #include "quanta/contract.hpp"
 #include "quanta/isa.hpp"
+#include "quanta/parallel.hpp"
 #include "quanta/tensor_type.hpp"
 
 namespace quanta::dispatch {
@@ -40,6 +41,32 @@ struct kernels {
   void (*gemv_values)(const void* matrix, std::size_t rows, std::size_t columns, const float* values, float* y);
 };
 
+/// One of several packed matrices that are multiplied with the same activations, and where its product goes: y[token][row],
+/// `stride` floats from token to token.
+struct packed_part {
+  std::span<const std::byte> matrix;
+  std::size_t rows;
+  std::span<float> y;
+  std::size_t stride;
+};
+
+/// Packed products (quanta/packed/gemm.hpp) of one tensor type at one level. What one level packed, no other can read. Work is
+/// shared out through the last argument, any parallel_for; serial{} is none.
+struct packed_kernels {
+  tensor_type type;
+  /// Bytes that `pack` and `pack_activations` write.
+  std::size_t (*matrix_bytes)(std::size_t rows, std::size_t columns);
+  std::size_t (*activation_bytes)(std::size_t tokens, std::size_t columns);
+  /// Packs rows of blocks, row after row without gaps.
+  void (*pack)(const void* blocks, std::size_t rows, std::size_t columns, std::span<std::byte> storage, parallel_reference);
+  /// Quantizes rows of floats, a token each, as products with matrices of this type take them.
+  void (*pack_activations)(std::span<const float> x, std::size_t tokens, std::size_t columns, std::span<std::byte> storage,
+                           parallel_reference);
+  /// Products of all parts, matrices of `columns` columns, with the same activations.
+  void (*gemm)(std::span<const packed_part> parts, std::size_t columns, std::span<const std::byte> activations,
+               std::size_t tokens, parallel_reference);
+};
+
 /// All kernels of a level.
 struct kernel_table {
   const kernels* first;
@@ -47,11 +74,12 @@ struct kernel_table {
   /// Runs `steps` steps of int8_peak_operations 8-bit multiplications and additions on registers: the limit that products of
   /// quantized rows are measured against. The result depends on all of them.
   std::int32_t (*int8_peak)(std::size_t steps);
+  std::span<const packed_kernels> packed{};
 
   constexpr const kernels* begin() const { return first; }
   constexpr const kernels* end() const { return first + count; }
 };
-inline constexpr std::size_t int8_peak_operations = 12 * 2 * 32;
+inline constexpr std::size_t int8_peak_operations = 12 * 2 * 64;
 
 struct level_entry {
   isa::level level;
@@ -84,6 +112,22 @@ inline const kernels* find(tensor_type type, isa::level level) noexcept {
 inline const kernels* find(tensor_type type) noexcept {
   static const isa::level level = best_level();
   return find(type, level);
+}
+
+/// The packed products of a tensor type at a level; null unless quanta_add_kernels() named the type as PACKED. Expects: the CPU
+/// has the level.
+inline const packed_kernels* find_packed(tensor_type type, isa::level level) noexcept {
+  for (const level_entry& entry : compiled_levels())
+    if (entry.level == level)
+      for (const packed_kernels& k : entry.table().packed)
+        if (k.type == type)
+          return &k;
+  return nullptr;
+}
+/// The same at the best level.
+inline const packed_kernels* find_packed(tensor_type type) noexcept {
+  static const isa::level level = best_level();
+  return find_packed(type, level);
 }
 
 /// int8_peak of a compiled level; 0 if it was not compiled in. Expects: the CPU has the level.

@@ -3,6 +3,7 @@
 
 #include "quanta/dispatch.hpp"
 #include "quanta/quanta.hpp"
+#include "quanta/simd/interleaved.hpp"
 
 namespace quanta::dispatch {
 namespace detail {
@@ -61,20 +62,23 @@ struct entries {
                                  gemv_values};
 };
 
+/// In the widest registers that the level's products are made in.
 template <class Isa>
 std::int32_t int8_peak(std::size_t steps) {
-  using sums = simd::quad_sums<Isa>;
-  const auto codes = simd::fill<simd::code_bytes<Isa>>(3),
-             y = simd::fill<simd::code_bytes<Isa>>(static_cast<std::uint8_t>(steps & 127));
+  constexpr std::size_t lanes = Isa::value == isa::level::avx512 ? 16 : 8, rounds = int8_peak_operations / (12 * 2 * 4 * lanes);
+  using sums = simd::vec<std::int32_t, lanes, Isa>;
+  using bytes = simd::vec<std::uint8_t, 4 * lanes, Isa>;
+  const auto codes = simd::fill<bytes>(3), y = simd::fill<bytes>(static_cast<std::uint8_t>(steps & 127));
   sums chains[12]; // twelve chains hide the latency of the multiplication
   simd::unroll<12>([&](auto c) __attribute__((always_inline)) { chains[c()] = simd::fill<sums>(c()); });
-  for (std::size_t s = 0; s < steps; ++s)
-    simd::unroll<12>(
-        [&](auto c) __attribute__((always_inline)) { chains[c()] = simd::accumulate_quads<Isa>(chains[c()], codes, y); });
+  for (std::size_t s = 0; s < steps * rounds; ++s)
+    simd::unroll<12>([&](auto c) __attribute__((always_inline)) {
+      chains[c()] = simd::add_quads<lanes, Isa>(chains[c()], codes, y);
+    });
   simd::unroll<11>([&](auto c) __attribute__((always_inline)) { chains[0] = chains[0] + chains[c() + 1]; });
-  std::int32_t lanes[8];
-  simd::store(lanes, chains[0]);
-  return lanes[0] + lanes[7];
+  std::int32_t of_lane[lanes];
+  simd::store(of_lane, chains[0]);
+  return of_lane[0] + of_lane[lanes - 1];
 }
 
 template <class Isa, class... B>
