@@ -1,11 +1,13 @@
 # quanta_add_kernels(): compiled kernels for several instruction-set levels in one program. Part of the installed package.
 #
-#   quanta_add_kernels(<target> [FORMATS <format>...] [HEADERS <file>...] [LEVELS <level>...])
+#   quanta_add_kernels(<target> [FORMATS <format>...] [PACKED <format>...] [HEADERS <file>...] [LEVELS <level>...])
 #
 # writes one small source a level into the build tree, compiles it with that level's flags, and adds the objects to the
 # target. quanta/dispatch.hpp then takes the best of these levels that the CPU has, when the program runs.
 #   FORMATS  the formats whose kernels the program needs; all of the library's by default. A format of your own is named with
 #            its namespace, mine::nibble_pairs, and defined by one of HEADERS. Its `type` is the number that finds it.
+#   PACKED   those whose packed products the program needs too (dispatch::find_packed); none by default: each takes seconds
+#            to compile.
 #   HEADERS  absolute paths of headers that define formats of your own.
 #   LEVELS   of QUANTA_ALL_LEVELS; by default all that the target's processor family can have.
 # Sets <target>_KERNEL_TARGETS to the names of the object libraries.
@@ -40,12 +42,12 @@ function(quanta_level_flags level variable)
 endfunction()
 
 function(quanta_add_kernels target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FORMATS;HEADERS;LEVELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FORMATS;PACKED;HEADERS;LEVELS")
   if(NOT TARGET ${target})
     message(FATAL_ERROR "quanta_add_kernels: there is no target '${target}'")
   endif()
   if(arg_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "quanta_add_kernels: what is '${arg_UNPARSED_ARGUMENTS}'? FORMATS, HEADERS or LEVELS should come before it")
+    message(FATAL_ERROR "quanta_add_kernels: what is '${arg_UNPARSED_ARGUMENTS}'? FORMATS, PACKED, HEADERS or LEVELS should come before it")
   endif()
   if(NOT arg_FORMATS)
     set(arg_FORMATS ${QUANTA_ALL_FORMATS})
@@ -53,7 +55,7 @@ function(quanta_add_kernels target)
   if(NOT arg_LEVELS)
     set(arg_LEVELS ${QUANTA_ALL_LEVELS})
   endif()
-  foreach(format IN LISTS arg_FORMATS)
+  foreach(format IN LISTS arg_FORMATS arg_PACKED)
     if(NOT format IN_LIST QUANTA_ALL_FORMATS AND NOT format MATCHES "::")
       message(FATAL_ERROR "quanta_add_kernels: no format '${format}'; there are: ${QUANTA_ALL_FORMATS}")
     endif()
@@ -66,8 +68,16 @@ function(quanta_add_kernels target)
   endforeach()
 
   set(directory ${CMAKE_CURRENT_BINARY_DIR}/${target}_kernels)
-  list(TRANSFORM arg_FORMATS PREPEND "quanta::" REGEX "^[a-z0-9_]+$" OUTPUT_VARIABLE formats)
-  list(JOIN formats ", " formats)
+  foreach(list IN ITEMS FORMATS PACKED)
+    list(TRANSFORM arg_${list} PREPEND "quanta::" REGEX "^[a-z0-9_]+$")
+    list(JOIN arg_${list} ", " arg_${list})
+  endforeach()
+  set(header level)
+  set(table "table_of<isa::@level@, ${arg_FORMATS}>")
+  if(arg_PACKED)
+    set(header packed)
+    set(table "packed_table_of<isa::@level@, type_list<${arg_FORMATS}>, type_list<${arg_PACKED}>>")
+  endif()
   list(TRANSFORM arg_HEADERS REPLACE "(.+)" "#include \"\\1\"\n" OUTPUT_VARIABLE includes)
   list(JOIN includes "" includes)
   set(declarations "")
@@ -80,15 +90,16 @@ function(quanta_add_kernels target)
     endif()
     set(library ${target}_kernels_${level})
     set(source ${directory}/${target}_kernels_${level}.cpp)
+    string(CONFIGURE "${table}" level_table @ONLY)
     # file(CONFIGURE) leaves a file alone that would not change, so configuring anew recompiles nothing.
     file(CONFIGURE OUTPUT ${source} @ONLY CONTENT [[
 // Written by quanta_add_kernels(); compiled with the flags of its level.
-#include <quanta/dispatch/level.hpp>
+#include <quanta/dispatch/@header@.hpp>
 @includes@
 namespace quanta::dispatch {
 
 const kernel_table& kernels_@level@() noexcept {
-  return table_of<isa::@level@, @formats@>;
+  return @level_table@;
 }
 
 } // namespace quanta::dispatch

@@ -32,9 +32,13 @@ add_test(NAME two_translation_units COMMAND two_translation_units)
 find_program(NM nm)
 if(NM)
   foreach(level IN LISTS QUANTA_ALL_LEVELS)
-    add_test(NAME weak_symbols_${level}
-             COMMAND ${CMAKE_COMMAND} -DNM=${NM} -DLEVEL=${level} -DOBJECT=$<TARGET_OBJECTS:quanta_kernels_kernels_${level}>
-                     -P ${CMAKE_CURRENT_SOURCE_DIR}/weak_symbols.cmake)
+    foreach(program IN ITEMS quanta_kernels test_packed_dispatch)
+      string(REPLACE quanta_kernels weak_symbols_${level} name ${program})
+      string(REPLACE test_packed_dispatch weak_symbols_packed_${level} name ${name})
+      add_test(NAME ${name}
+               COMMAND ${CMAKE_COMMAND} -DNM=${NM} -DLEVEL=${level} -DOBJECT=$<TARGET_OBJECTS:${program}_kernels_${level}>
+                       -P ${CMAKE_CURRENT_SOURCE_DIR}/weak_symbols.cmake)
+    endforeach()
   endforeach()
 endif()
 

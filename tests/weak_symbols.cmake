@@ -1,6 +1,6 @@
 cmake_minimum_required(VERSION 3.25)
 # Fails if an object of a level defines a weak symbol that does not name its level: the linker could take it for a function of
-# the same name from an object with other flags. Constant tables are the same in every object, whatever its flags.
+# the same name from an object with other flags. Data is the same in every object, whatever its flags.
 execute_process(COMMAND ${NM} -C --defined-only --format=sysv ${OBJECT} OUTPUT_VARIABLE symbols RESULT_VARIABLE failed)
 if(failed)
   message(FATAL_ERROR "nm failed on ${OBJECT}")
@@ -17,7 +17,7 @@ foreach(line IN LISTS lines)
     math(EXPR weak "${weak} + 1")
     set(name "${CMAKE_MATCH_1}")
     set(section "${CMAKE_MATCH_2}")
-    if(NOT name MATCHES "isa::${LEVEL}[^a-z0-9_]" AND NOT section MATCHES "^\\.rodata")
+    if(NOT name MATCHES "isa::${LEVEL}[^a-z0-9_]" AND NOT section MATCHES "^\\.(rodata|bss|data)")
       string(APPEND offenders "  ${name}\n")
     endif()
   endif()
