@@ -73,7 +73,7 @@ void gemm(benchmark::State& state, const shape& s) {
 
 template <class B>
 void pack(benchmark::State& state) {
-  const shape s{2048, 4096, 1};
+  const shape s{16384, 4096, 1}; // more than the cache holds, as when a model is loaded
   const auto w = weights_of<B>(s);
   const aligned_bytes storage(quanta::packed_bytes<B>(s.rows, s.columns));
   for (auto _ : state)

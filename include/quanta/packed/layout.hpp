@@ -111,23 +111,25 @@ template <class Layout, class B, int K, class Isa>
   return codes;
 }
 
-/// Writes the planes of 32 columns from their 8 steps of stored codes, one vector after the other.
+/// Writes 8 rows of the planes of 32 columns from their 8 steps of stored codes, 32 bytes one after the other; the first row's
+/// part of plane 0 is at p.
 template <class Layout, class Isa>
 [[gnu::always_inline]] inline void store_steps(const std::uint8_t* steps, std::uint8_t* p) {
-  using V = simd::vec<std::uint8_t, Layout::vector_bytes, Isa>;
-  constexpr std::size_t bytes = Layout::vector_bytes;
+  using V = simd::code_bytes<Isa>;
   [[maybe_unused]] constexpr int crumb_shift = Layout::has_nibbles ? 4 : 0;
   // Count bits of steps First, First + 1, .., from bit From, side by side from the low bits up
   const auto plane = [&]<int First, int Count, int From>(std::integer_sequence<int, First, Count, From>, std::size_t at)
                          __attribute__((always_inline)) {
     V all = simd::fill<V>(0);
     simd::unroll<8 / Count>([&](auto k) __attribute__((always_inline)) {
-      all = all | simd::move_bits<From, Count, Count * k()>(simd::load<V>(steps + (First + k()) * bytes));
+      all = all | simd::move_bits<From, Count, Count * k()>(simd::load<V>(steps + (First + k()) * 32));
     });
-    simd::store(p + at * bytes, all);
+    simd::store(p + at * Layout::vector_bytes, all);
   };
   if constexpr (Layout::has_bytes)
-    std::memcpy(p, steps, 8 * bytes);
+    simd::unroll<8>([&](auto k) __attribute__((always_inline)) {
+      simd::store(p + k() * Layout::vector_bytes, simd::load<V>(steps + k() * 32));
+    });
   if constexpr (Layout::has_nibbles)
     simd::unroll<4>([&](auto v) __attribute__((always_inline)) { plane(std::integer_sequence<int, 2 * v(), 4, 0>{}, v()); });
   if constexpr (Layout::has_crumbs)

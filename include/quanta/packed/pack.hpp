@@ -49,13 +49,15 @@ template <class Isa, class B>
   }
 }
 
-/// Writes the planes of 32 columns; row r of the panel has its codes at codes + r * row_stride.
+/// Writes the planes of 32 columns; row r of the panel has its codes at codes + r * row_stride. Eight rows at a time, so that
+/// what is stored is loaded in the same widths: a wide load waits until narrower stores have left the store buffer.
 template <class Layout, class Isa>
 [[gnu::always_inline]] inline void pack_run(const std::uint8_t* codes, std::size_t row_stride, std::uint8_t* out) {
-  alignas(64) std::uint8_t steps[8 * Layout::vector_bytes];
-  for (std::size_t row = 0; row < Layout::rows; row += 8)
-    simd::transpose_words<Isa>(codes + row * row_stride, row_stride, steps + 4 * row, Layout::vector_bytes);
-  store_steps<Layout, Isa>(steps, out);
+  for (std::size_t row = 0; row < Layout::rows; row += 8) {
+    alignas(64) std::uint8_t steps[8 * 32];
+    simd::transpose_words<Isa>(codes + row * row_stride, row_stride, steps, 32);
+    store_steps<Layout, Isa>(steps, out + 4 * row);
+  }
 }
 
 template <class T>
