@@ -43,43 +43,105 @@ template <int Run, class Isa, std::size_t Groups>
     return simd::broadcast_lanes<Run>(factors[0], factors[1]);
 }
 
+template <int Run, class Isa, std::size_t Groups>
+[[gnu::always_inline]] inline floats16<Isa> factor_of_two_runs(const floats8<Isa> (&factors)[Groups]) {
+  if constexpr (Groups == 1)
+    return simd::broadcast_two_lanes<Run, Isa>(factors[0]);
+  else
+    return simd::broadcast_two_lanes<Run, Isa>(factors[0], factors[1]);
+}
+
+/// The exact sums over quads of code - code_offset times the activations.
+template <class Isa, class B, class V>
+[[gnu::always_inline]] inline auto quads_of(const V& codes, const V& y) {
+  using sums = simd::vec<std::int32_t, simd::lanes<V> / 4, Isa>;
+  if constexpr (!has_plain_codes<B>())
+    return simd::centred_quad_dot<128, Isa>(codes, y) +
+           simd::fill<sums>(128 - B::code_offset) * simd::quad_dot<Isa>(simd::fill<V>(1), y);
+  else if constexpr (B::code_offset == 0)
+    return simd::quad_dot<Isa>(codes, y);
+  else
+    return simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
+}
+
+/// What multiplies the sums of eight runs, a lane a run: d * dy of each group, and the offsets where activations store no sums.
+template <class Isa, class B, class A>
+struct run_factors {
+  floats8<Isa> scales[groups_a_run<B>], offsets[groups_a_run<B>];
+
+  [[gnu::always_inline]] run_factors(const B* row, const A* activations, std::size_t first, std::size_t count) {
+    simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
+      const auto activation_scales = scales_of_runs<Isa, part() % groups_a_run<A>>(activations, first, count);
+      scales[part()] = scales_of_runs<Isa, part()>(row, first, count) * activation_scales;
+      if constexpr (sums_offsets<B, A>)
+        offsets[part()] = minima_of_runs<Isa, part()>(row, first, count) * activation_scales;
+    });
+  }
+};
+/// Adds the offsets of up to 8 runs whose activations store their sums. Missing runs add 0 * 0, which changes no bit of a sum
+/// that is never -0.
+template <class Isa, class B, class A>
+[[gnu::always_inline]] inline void add_offsets(const B* row, const A* activations, std::size_t first, std::size_t count,
+                                               floats8<Isa>& offsets) {
+  if constexpr (B::affine && !sums_offsets<B, A>)
+    offsets = offsets - simd::unfused(minima_of_runs<Isa, 0>(row, first, count) *
+                                      halves_of_runs<Isa>(activations, first, count, sizeof(f16)));
+}
+
 /// Up to 8 runs from run `first` on: their factors are collected and multiplied together.
 template <class Isa, class B, class A>
 [[gnu::always_inline]] inline void dot_eight_runs(const B* row, const A* activations, std::size_t first, std::size_t count,
                                                   run_sums<Isa>& sums) {
-  using F = floats8<Isa>;
-  F factors[groups_a_run<B>];
-  [[maybe_unused]] F offsets[groups_a_run<B>];
-  simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
-    const F activation_scales = scales_of_runs<Isa, part() % groups_a_run<A>>(activations, first, count);
-    factors[part()] = scales_of_runs<Isa, part()>(row, first, count) * activation_scales;
-    if constexpr (sums_offsets<B, A>)
-      offsets[part()] = minima_of_runs<Isa, part()>(row, first, count) * activation_scales;
-  });
+  const run_factors<Isa, B, A> factors(row, activations, first, count);
   simd::unroll<8>([&](auto i) __attribute__((always_inline)) {
     constexpr std::size_t index = i();
     if (index >= count)
       return;
-    const std::size_t run = first + index;
-    const auto codes = codes_of_run<Isa>(row, run);
-    const auto y = signed_codes_of_run<Isa>(activations, run);
-    simd::quad_sums<Isa> quads;
-    if constexpr (!has_plain_codes<B>())
-      quads = simd::centred_quad_dot<128, Isa>(codes, y) + simd::fill<simd::quad_sums<Isa>>(128 - B::code_offset) *
-                                                               simd::quad_dot<Isa>(simd::fill<simd::code_bytes<Isa>>(1), y);
-    else if constexpr (B::code_offset == 0)
-      quads = simd::quad_dot<Isa>(codes, y);
-    else
-      quads = simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
-    F& set = sums.set[index % 2];
-    set = set + simd::unfused(factor_of_run<i()>(factors) * simd::to_float(quads));
+    const auto codes = codes_of_run<Isa>(row, first + index);
+    const auto y = signed_codes_of_run<Isa>(activations, first + index);
+    auto& set = sums.set[index % 2];
+    set = set + simd::unfused(factor_of_run<i()>(factors.scales) * simd::to_float(quads_of<Isa, B>(codes, y)));
     if constexpr (sums_offsets<B, A>)
-      set = set - simd::unfused(factor_of_run<i()>(offsets) *
+      set = set - simd::unfused(factor_of_run<i()>(factors.offsets) *
                                 simd::to_float(simd::quad_dot<Isa>(simd::fill<simd::code_bytes<Isa>>(1), y)));
   });
-  if constexpr (B::affine && !sums_offsets<B, A>) // missing runs add 0 * 0, which changes no bit of a sum that is never -0
-    sums.offsets = sums.offsets - simd::unfused(minima_of_runs<Isa, 0>(row, first, count) *
-                                                halves_of_runs<Isa>(activations, first, count, sizeof(f16)));
+  add_offsets(row, activations, first, count, sums.offsets);
+}
+
+/// The same of 8 runs where two are a register: both sets of accumulators side by side.
+template <class Isa, class B, class A>
+[[gnu::always_inline]] inline void dot_four_pairs(const B* row, const A* activations, std::size_t first, floats16<Isa>& both,
+                                                  floats8<Isa>& offsets) {
+  const run_factors<Isa, B, A> factors(row, activations, first, 8);
+  simd::unroll<4>([&](auto pair) __attribute__((always_inline)) {
+    constexpr int even = 2 * pair();
+    const std::size_t run = first + even;
+    const auto codes = simd::join<Isa>(codes_of_run<Isa>(row, run), codes_of_run<Isa>(row, run + 1));
+    const auto y = simd::join<Isa>(signed_codes_of_run<Isa>(activations, run), signed_codes_of_run<Isa>(activations, run + 1));
+    both = both + simd::unfused(factor_of_two_runs<even>(factors.scales) * simd::to_float(quads_of<Isa, B>(codes, y)));
+    if constexpr (sums_offsets<B, A>)
+      both = both - simd::unfused(factor_of_two_runs<even>(factors.offsets) *
+                                  simd::to_float(simd::quad_dot<Isa>(simd::fill<simd::double_code_bytes<Isa>>(1), y)));
+  });
+  add_offsets(row, activations, first, 8, offsets);
+}
+
+/// All runs but the last few, eight at a time; returns how many.
+template <class Isa, class B, class A>
+[[gnu::always_inline]] inline std::size_t dot_whole_eights(const B* row, const A* activations, std::size_t runs,
+                                                           run_sums<Isa>& sums) {
+  std::size_t first = 0;
+  if constexpr (simd::has_double_portions<Isa>) {
+    auto both = simd::fill<floats16<Isa>>(0.f);
+    for (; first + 8 <= runs; first += 8)
+      dot_four_pairs(row, activations, first, both, sums.offsets);
+    const auto [even, odd] = simd::halves(both);
+    sums.set[0] = even, sums.set[1] = odd;
+  } else {
+    for (; first + 8 <= runs; first += 8)
+      dot_eight_runs(row, activations, first, 8, sums);
+  }
+  return first;
 }
 
 template <class Isa, class B, class A>
@@ -94,10 +156,7 @@ template <class Isa, run_format B, block_format A>
 [[gnu::always_inline]] inline float dot_blocks(const B* row, const A* activations, std::size_t blocks) {
   run_sums<Isa> sums;
   const std::size_t runs = blocks * runs_of<B>;
-  std::size_t first = 0;
-  for (; first + 8 <= runs; first += 8)
-    dot_eight_runs(row, activations, first, 8, sums);
-  if (first < runs)
+  if (const std::size_t first = dot_whole_eights(row, activations, runs, sums); first < runs)
     dot_eight_runs(row, activations, first, runs - first, sums);
   return total_of<Isa, B, A>(sums);
 }
@@ -105,9 +164,7 @@ template <class Isa, run_format B, block_format A>
 template <class Isa, paired_format B, block_format A>
 [[gnu::always_inline]] inline float dot_blocks(const B* row, const A* activations, std::size_t blocks) {
   run_sums<Isa> sums;
-  std::size_t first = 0;
-  for (; first + 16 <= blocks; first += 16)
-    dot_eight_runs(as_pairs(row), as_pairs(activations), first / 2, 8, sums);
+  const std::size_t first = 2 * dot_whole_eights(as_pairs(row), as_pairs(activations), blocks / 2, sums);
   if (const std::size_t rest = blocks - first; rest > 0) {
     pair_of<B> last[8] = {};
     pair_of<A> last_activations[8] = {};
@@ -124,31 +181,50 @@ template <class Isa>
   return simd::load<simd::vec<std::int16_t, 16, Isa>>(reinterpret_cast<const std::int16_t*>(y.bsums.data()));
 }
 
+/// Formats that unpack two portions at once. For the others joining them costs what it saves (codebooks: 5 to 10 % slower).
+template <class Isa, class B>
+inline constexpr bool unpacks_double_portions = simd::has_double_portions<Isa> && requires(const B& w) {
+  w.template double_codes<Isa, 0>();
+};
+
 /// sum of s[g] * (c[i] - code_offset) * Y[i] over the quads of each lane: exact.
 template <class Isa, class B>
 [[gnu::always_inline]] inline simd::quad_sums<Isa> integer_part(const B& w, const q8_k& y) {
   constexpr int group_size = static_cast<int>(B::group_size);
   const auto zero = simd::fill<simd::quad_sums<Isa>>(0);
-  simd::quad_sums<Isa> totals[2] = {zero, zero}; // two, since one would wait for itself
+  simd::quad_sums<Isa> total = zero;
   if constexpr (group_size == super_block_size) {
+    simd::quad_sums<Isa> totals[2] = {zero, zero}; // two, since one would wait for itself
     simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
-      auto& total = totals[portion() % 2];
-      total = simd::accumulate_quads<Isa>(total, w.template codes<Isa, portion()>(), y.template signed_codes<Isa, portion()>());
+      auto& t = totals[portion() % 2];
+      t = simd::accumulate_quads<Isa>(t, w.template codes<Isa, portion()>(), y.template signed_codes<Isa, portion()>());
     });
+    total = totals[0] + totals[1];
+  } else if constexpr (unpacks_double_portions<Isa, B>) {
+    using sums = simd::double_quad_sums<Isa>;
+    const auto scales = simd::prepare_scales<group_size, Isa>(w.group_scales());
+    sums totals[2] = {simd::fill<sums>(0), simd::fill<sums>(0)};
+    simd::unroll<4>([&](auto pair) __attribute__((always_inline)) {
+      auto& t = totals[pair() % 2];
+      t = simd::add_scaled_quads<pair(), group_size, Isa>(t, w.template double_codes<Isa, pair()>(),
+                                                          y.template double_signed_codes<Isa, pair()>(), scales);
+    });
+    total = simd::add_halves<Isa>(totals[0] + totals[1]);
   } else {
+    simd::quad_sums<Isa> totals[2] = {zero, zero};
     const auto scales = simd::prepare_scales<group_size, Isa>(w.group_scales());
     simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
-      auto& total = totals[portion() % 2];
+      auto& t = totals[portion() % 2];
       const auto codes = w.template codes<Isa, portion()>();
       const auto activations = y.template signed_codes<Isa, portion()>();
       if constexpr (B::code_offset == 128) // signed bytes
-        total = simd::add_scaled_signed_quads<portion(), group_size, Isa>(
-            total, codes ^ simd::fill<simd::code_bytes<Isa>>(0x80), activations, scales);
+        t = simd::add_scaled_signed_quads<portion(), group_size, Isa>(t, codes ^ simd::fill<simd::code_bytes<Isa>>(0x80),
+                                                                      activations, scales);
       else
-        total = simd::add_scaled_quads<portion(), group_size, Isa>(total, codes, activations, scales);
+        t = simd::add_scaled_quads<portion(), group_size, Isa>(t, codes, activations, scales);
     });
+    total = totals[0] + totals[1];
   }
-  auto total = totals[0] + totals[1];
   if constexpr (B::code_offset != 0 && B::code_offset != 128) { // through the sums of 16 activations
     static_assert((B::code_offset & (B::code_offset - 1)) == 0);
     simd::vec<std::int16_t, 16, Isa> s;

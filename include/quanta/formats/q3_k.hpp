@@ -45,6 +45,11 @@ struct super_block<3> : detail::super_block_traits {
     return simd::unpack_bits<Portion % 4 * 2, 2, 0, Isa>(&qs[Portion / 4 * 32]) |
            simd::unpack_bits<Portion, 1, 2, Isa>(hmask.data());
   }
+  template <class Isa, int Pair>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    return simd::unpack_twice<Pair % 2 * 4, Pair % 2 * 4 + 2, 2, 0, Isa>(&qs[Pair / 2 * 32]) |
+           simd::unpack_twice<2 * Pair, 2 * Pair + 1, 1, 2, Isa>(hmask.data());
+  }
   /// s in -32..31.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::int8_t* s, const std::uint8_t* q) {
     d = scale;

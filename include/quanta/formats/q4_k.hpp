@@ -29,6 +29,10 @@ struct super_block<4> : detail::super_block_32_scales {
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     return simd::unpack_bits<Portion % 2 * 4, 4, 0, Isa>(&qs[Portion / 2 * 32]);
   }
+  template <class Isa, int Pair>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    return simd::unpack_twice<0, 4, 4, 0, Isa>(&qs[32 * Pair]);
+  }
   [[gnu::always_inline]] constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m,
                                                  const std::uint8_t* q) {
     d = scale, dmin = min_scale;

@@ -33,6 +33,11 @@ struct super_block<5> : detail::super_block_32_scales {
     return simd::unpack_bits<Portion % 2 * 4, 4, 0, Isa>(&qs[Portion / 2 * 32]) |
            simd::unpack_bits<Portion, 1, 4, Isa>(qh.data());
   }
+  template <class Isa, int Pair>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    return simd::unpack_twice<0, 4, 4, 0, Isa>(&qs[32 * Pair]) |
+           simd::unpack_twice<2 * Pair, 2 * Pair + 1, 1, 4, Isa>(qh.data());
+  }
   [[gnu::always_inline]] constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m,
                                                  const std::uint8_t* q) {
     d = scale, dmin = min_scale;

@@ -44,6 +44,12 @@ struct super_block<6> : detail::super_block_traits {
     return simd::unpack_bits<r / 2 * 4, 4, 0, Isa>(&ql[64 * h + r % 2 * 32]) |
            simd::unpack_bits<2 * r, 2, 4, Isa>(&qh[32 * h]);
   }
+  template <class Isa, int Pair>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    constexpr int h = Pair / 2, r = Pair % 2 * 4;
+    return simd::move_bits<r, 4, 0>(simd::load<simd::double_code_bytes<Isa>>(&ql[64 * h])) |
+           simd::unpack_twice<r, r + 2, 2, 4, Isa>(&qh[32 * h]);
+  }
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::int8_t* s, const std::uint8_t* q) {
     d = scale;
     for (std::size_t g = 0; g < 16; ++g)

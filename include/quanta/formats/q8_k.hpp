@@ -34,6 +34,11 @@ struct q8_k {
   [[gnu::always_inline]] simd::code_bytes<Isa> signed_codes() const {
     return simd::load<simd::code_bytes<Isa>>(reinterpret_cast<const std::uint8_t*>(&qs[32 * Portion]));
   }
+  /// 64 of them.
+  template <class Isa, int Pair>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_signed_codes() const {
+    return simd::load<simd::double_code_bytes<Isa>>(reinterpret_cast<const std::uint8_t*>(&qs[64 * Pair]));
+  }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     return signed_codes<Isa, Portion>() ^ simd::fill<simd::code_bytes<Isa>>(0x80);

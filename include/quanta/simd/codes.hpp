@@ -14,6 +14,30 @@ using code_bytes = vec<std::uint8_t, code_portion, Isa>;
 template <class Isa>
 using quad_sums = vec<std::int32_t, code_portion / 4, Isa>;
 
+/// Moves Count bits of each byte from bit From to bit To and clears the others.
+template <int From, int Count, int To, std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> move_bits(const vec<std::uint8_t, N, Isa>& a) {
+  using V = vec<std::uint8_t, N, Isa>;
+  constexpr auto mask = static_cast<std::uint8_t>(((1 << Count) - 1) << To);
+  if constexpr (form<V> == shape::array) {
+    V r;
+    for (std::size_t i = 0; i < N; ++i)
+      r.v[i] = static_cast<std::uint8_t>((a.v[i] >> From << To) & mask);
+    return r;
+  } else { // by words of 16 bits: what crosses into a neighbour is masked away
+    using W = vec<std::uint16_t, N / 2, Isa>;
+    const W words = std::bit_cast<W>(a);
+    W moved;
+    if constexpr (From > To)
+      moved = shift_right<From - To>(words);
+    else if constexpr (From < To)
+      moved = shift_left<To - From>(words);
+    else
+      moved = words;
+    return std::bit_cast<V>(moved) & fill<V>(mask);
+  }
+}
+
 /// 32 codes from Count bits of 32 bytes, moved from bit From to bit To: code l is ((p[l] >> From) & (2^Count - 1)) << To.
 template <int From, int Count, int To, class Isa>
 [[gnu::always_inline]] inline code_bytes<Isa> unpack_bits(const std::uint8_t* p) {
@@ -113,11 +137,12 @@ template <class Byte, std::size_t N, class Isa>
 
 // --- integer products ------------------------------------------------------------------------------------------------
 
-/// 8 sums of quads: lane k is the sum over i = 4k .. 4k+3 of u[i] * s[i], u unsigned, s signed. u <= 127, so that pairs
+/// Sums of quads: lane k is the sum over i = 4k .. 4k+3 of u[i] * s[i], u unsigned, s signed. u <= 127, so that pairs
 /// stay within the int16 that code without VNNI goes through: 2 * 127 * 128 = 32,512.
-template <class Isa>
-[[gnu::always_inline]] inline quad_sums<Isa> quad_dot(const code_bytes<Isa>& u, const code_bytes<Isa>& s) {
-  return detail::split<quad_sums<Isa>>(
+template <class Isa, std::size_t N>
+[[gnu::always_inline]] inline vec<std::int32_t, N / 4, Isa> quad_dot(const vec<std::uint8_t, N, Isa>& u,
+                                                                     const vec<std::uint8_t, N, Isa>& s) {
+  return detail::split<vec<std::int32_t, N / 4, Isa>>(
       [](const auto& a, const auto& b) __attribute__((always_inline)) { return native<Isa>::quad_dot(a, b); }, u, s);
 }
 /// sums + quad_dot(u, s), in one instruction where there is one.
@@ -131,9 +156,10 @@ template <class Isa>
 }
 /// The same as quad_dot with u - Offset in place of u, exact for every signed s, -128 included. Offset is at most 64 and
 /// u <= 127, or it is 128 and u is any byte.
-template <int Offset, class Isa>
-[[gnu::always_inline]] inline quad_sums<Isa> centred_quad_dot(const code_bytes<Isa>& u, const code_bytes<Isa>& s) {
-  return detail::split<quad_sums<Isa>>(
+template <int Offset, class Isa, std::size_t N>
+[[gnu::always_inline]] inline vec<std::int32_t, N / 4, Isa> centred_quad_dot(const vec<std::uint8_t, N, Isa>& u,
+                                                                             const vec<std::uint8_t, N, Isa>& s) {
+  return detail::split<vec<std::int32_t, N / 4, Isa>>(
       [](const auto& a, const auto& b) __attribute__((always_inline)) {
         return native<Isa>::template centred_quad_dot<Offset>(a, b);
       },
@@ -182,6 +208,40 @@ template <class Isa>
 template <class Isa>
 [[gnu::always_inline]] inline vec<std::int16_t, 16, Isa> widen_words_twice(small_integers n) {
   return native<Isa>::widen_words_twice(n);
+}
+
+// --- two portions in one register, where a level has such ------------------------------------------------------------
+
+template <class Isa>
+using double_code_bytes = vec<std::uint8_t, 2 * code_portion, Isa>;
+template <class Isa>
+using double_quad_sums = vec<std::int32_t, code_portion / 2, Isa>;
+template <class Isa>
+inline constexpr bool has_double_portions = requires(code_bytes<Isa> c) { native<Isa>::join(c, c); };
+
+/// The codes of low, then those of high.
+template <class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> join(const code_bytes<Isa>& low, const code_bytes<Isa>& high) {
+  return native<Isa>::join(low, high);
+}
+/// unpack_bits of the same 32 bytes from bit Low, then from bit High: both below To or neither.
+template <int Low, int High, int Count, int To, class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> unpack_twice(const std::uint8_t* p) {
+  return native<Isa>::template unpack_twice<Low, High, Count, To>(p);
+}
+/// add_scaled_quads of portions 2 Pair and 2 Pair + 1.
+template <int Pair, int Group, class Isa, class Scales>
+[[gnu::always_inline]] inline double_quad_sums<Isa> add_scaled_quads(const double_quad_sums<Isa>& sums,
+                                                                     const double_code_bytes<Isa>& u,
+                                                                     const double_code_bytes<Isa>& s, const Scales& scales)
+  requires has_double_portions<Isa>
+{
+  return native<Isa>::template add_scaled_quads<Pair, Group>(sums, u, s, scales);
+}
+/// Lane k plus lane k + 8.
+template <class Isa>
+[[gnu::always_inline]] inline quad_sums<Isa> add_halves(const double_quad_sums<Isa>& a) {
+  return native<Isa>::add_halves(a);
 }
 
 } // namespace quanta::simd

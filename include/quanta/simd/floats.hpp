@@ -156,6 +156,17 @@ template <int Lane, class Isa>
   return native<Isa>::template broadcast_lanes<Lane>(low, high);
 }
 
+/// Lane Lane of a in the first 8 lanes, the next one in the others; the same of two registers as in broadcast_lanes.
+template <int Lane, class Isa, class... V>
+[[gnu::always_inline]] inline vec<float, 16, Isa> broadcast_two_lanes(const V&... a) {
+  return native<Isa>::template broadcast_two_lanes<Lane>(a...);
+}
+/// The first 8 lanes and the others.
+template <class Isa>
+[[gnu::always_inline]] inline std::array<vec<float, 8, Isa>, 2> halves(const vec<float, 16, Isa>& a) {
+  return native<Isa>::halves(a);
+}
+
 /// One half as a float and back, with the level's instructions.
 template <class Isa>
 [[gnu::always_inline]] inline float widen_half(f16 h) {

@@ -29,30 +29,6 @@ template <std::size_t N, class Isa>
   return std::bit_cast<vec<std::uint8_t, N, Isa>>(fill<vec<std::int32_t, N / 4, Isa>>(word));
 }
 
-/// Moves Count bits of each byte from bit From to bit To and clears the others.
-template <int From, int Count, int To, std::size_t N, class Isa>
-[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> move_bits(const vec<std::uint8_t, N, Isa>& a) {
-  using V = vec<std::uint8_t, N, Isa>;
-  constexpr auto mask = static_cast<std::uint8_t>(((1 << Count) - 1) << To);
-  if constexpr (form<V> == shape::array) {
-    V r;
-    for (std::size_t i = 0; i < N; ++i)
-      r.v[i] = static_cast<std::uint8_t>((a.v[i] >> From << To) & mask);
-    return r;
-  } else { // by words of 16 bits: what crosses into a neighbour is masked away
-    using W = vec<std::uint16_t, N / 2, Isa>;
-    const W words = std::bit_cast<W>(a);
-    W moved;
-    if constexpr (From > To)
-      moved = shift_right<From - To>(words);
-    else if constexpr (From < To)
-      moved = shift_left<To - From>(words);
-    else
-      moved = words;
-    return std::bit_cast<V>(moved) & fill<V>(mask);
-  }
-}
-
 /// Brings the line at p into the cache, if there is memory there.
 [[gnu::always_inline]] inline void prefetch(const std::uint8_t* p) { __builtin_prefetch(p); }
 

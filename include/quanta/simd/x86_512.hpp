@@ -179,6 +179,81 @@ struct x86_512 : x86_256<Isa> {
     const __m512i x = sums.v, y = a.v, z = b.v;
     return {_mm512_dpwssd_epi32(x, y, z)};
   }
+  // 64 codes in a register: cores with 512-bit units do twice the work with an instruction.
+  [[gnu::always_inline]] static bytes64 join(const bytes32& low, const bytes32& high) {
+    const __m256i a = low.v, b = high.v;
+    return {_mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1)};
+  }
+  [[gnu::always_inline]] static ints8 add_halves(const ints16& a) {
+    const __m512i v = a.v;
+    return {_mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1))};
+  }
+  [[gnu::always_inline]] static std::array<floats<8>, 2> halves(const floats16& a) {
+    return {floats<8>{_mm512_castps512_ps256(a.v)}, floats<8>{_mm512_extractf32x8_ps(a.v, 1)}};
+  }
+  template <int Low, int High, int Count, int To>
+  [[gnu::always_inline]] static bytes64 unpack_twice(const std::uint8_t* p) {
+    static_assert((Low >= To) == (High >= To));
+    alignas(64) static constexpr auto distance = [] {
+      std::array<std::int64_t, 8> r{};
+      for (std::size_t i = 0; i < 8; ++i)
+        r[i] = Low >= To ? (i < 4 ? Low : High) - To : To - (i < 4 ? Low : High);
+      return r;
+    }();
+    const __m512i both = _mm512_broadcast_i64x4(load_wide(p)), by = *reinterpret_cast<const __m512i*>(distance.data());
+    const __m512i moved = Low >= To ? _mm512_srlv_epi64(both, by) : _mm512_sllv_epi64(both, by);
+    return {_mm512_and_si512(moved, _mm512_set1_epi8(static_cast<char>(((1 << Count) - 1) << To)))};
+  }
+  template <int Lane>
+  [[gnu::always_inline]] static floats16 broadcast_two_lanes(const floats<8>& a) {
+    alignas(64) static constexpr auto of_lane = [] {
+      std::array<std::int32_t, 16> r{};
+      for (std::size_t i = 0; i < 16; ++i)
+        r[i] = Lane + static_cast<std::int32_t>(i / 8);
+      return r;
+    }();
+    return {_mm512_permutexvar_ps(*reinterpret_cast<const __m512i*>(of_lane.data()), _mm512_castps256_ps512(a.v))};
+  }
+  template <int Lane>
+  [[gnu::always_inline]] static floats16 broadcast_two_lanes(const floats<8>& low, const floats<8>& high) {
+    alignas(64) static constexpr auto of_lane = [] {
+      std::array<std::int32_t, 16> r{};
+      for (std::size_t i = 0; i < 16; ++i)
+        r[i] = Lane + static_cast<std::int32_t>(i / 8 + i / 4 % 2 * 16);
+      return r;
+    }();
+    return {_mm512_permutex2var_ps(_mm512_castps256_ps512(low.v), *reinterpret_cast<const __m512i*>(of_lane.data()),
+                                   _mm512_castps256_ps512(high.v))};
+  }
+  [[gnu::always_inline]] static ints16 quad_dot(const bytes64& u, const bytes64& s) {
+    const __m512i a = u.v, b = s.v;
+    return {_mm512_dpbusd_epi32(_mm512_setzero_si512(), a, b)};
+  }
+  template <int Offset>
+  [[gnu::always_inline]] static ints16 centred_quad_dot(const bytes64& u, const bytes64& s) {
+    const __m512i a = u.v, b = s.v, offset = _mm512_set1_epi8(static_cast<char>(Offset));
+    return {_mm512_sub_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), a, b),
+                             _mm512_dpbusd_epi32(_mm512_setzero_si512(), offset, b))};
+  }
+  template <int Portion, int Group>
+  [[gnu::always_inline]] static ints16 add_scaled_pairs(const ints16& sums, __m512i pairs, const typename base::words16& scales) {
+    alignas(64) static constexpr auto of_pair = [] {
+      std::array<std::int16_t, 32> r{};
+      for (std::size_t i = 0; i < 32; ++i)
+        r[i] = static_cast<std::int16_t>((64 * Portion + 2 * i) / Group);
+      return r;
+    }();
+    const __m256i words = scales.v;
+    const __m512i a = sums.v, scale = _mm512_permutexvar_epi16(*reinterpret_cast<const __m512i*>(of_pair.data()),
+                                                               _mm512_castsi256_si512(words));
+    return {_mm512_dpwssd_epi32(a, pairs, scale)};
+  }
+  template <int Portion, int Group>
+  [[gnu::always_inline]] static ints16 add_scaled_quads(const ints16& sums, const bytes64& u, const bytes64& s,
+                                                        const typename base::words16& scales) {
+    const __m512i a = u.v, b = s.v;
+    return add_scaled_pairs<Portion, Group>(sums, _mm512_maddubs_epi16(a, b), scales);
+  }
   [[gnu::always_inline]] static ints16 widen(small_integers n) { return {_mm512_cvtepi8_epi32(base::to_register(n))}; }
   /// Scales are 16 words in a register; with 32 registers there is room for the permutations that spread them.
   template <int Group>
