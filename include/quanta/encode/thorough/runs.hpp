@@ -34,12 +34,13 @@ template <class Isa, class Levels, std::size_t N, bool Affine, effort Effort, cl
                                      stored_factors<simd::lanes<V>>& out) {
   constexpr std::size_t L = simd::lanes<V>;
   constexpr int reach = Effort == effort::full ? 3 : 0, minimum_reach = Affine && Effort == effort::full ? 1 : 0;
+  constexpr std::size_t different = Effort == effort::brief || Levels::low == -Levels::high ? 1 : 2; // one sign, one fit
   const V zero = simd::fill<V>(0.f);
   V best = simd::fill<V>(std::numeric_limits<float>::infinity());
   for (std::size_t j = 0; j < L; ++j)
     out.d[j] = out.m[j] = f16(0.f);
   level_sums<V> sums;
-  for (const group_fit<V>& fit : std::span(fits.at).first(Effort == effort::full ? 2 : 1)) {
+  for (const group_fit<V>& fit : std::span(fits.at).first(different)) {
     alignas(64) float near_scale[L], near_minimum[L], d[L], m[L] = {}, bound[L] = {}, error[L] = {};
     simd::store(near_scale, fit.scale);
     for (int i = -reach; i <= reach; ++i) {
