@@ -30,7 +30,7 @@ double store_varying();
 
 /// 8-bit multiplications and additions a second, on registers.
 inline double int8_peak(quanta::isa::level level) {
-  constexpr std::size_t steps = 1 << 16;
+  constexpr std::size_t steps = 1 << 20; // milliseconds, so that the best of a few is undisturbed
   return best_rate(static_cast<double>(quanta::dispatch::int8_peak_operations) * steps,
                    [level] { benchmark::DoNotOptimize(quanta::dispatch::int8_peak(level, steps)); });
 }
