@@ -10,9 +10,8 @@ namespace tested {
 #ifdef QUANTA_TEST_EVERY_FORMAT
 using weight_formats = quanta::weight_formats;
 #else
-using weight_formats = quanta::type_list<quanta::q8_0, quanta::q4_0, quanta::q5_1, quanta::q2_k, quanta::q3_k, quanta::q4_k,
-                                         quanta::q6_k, quanta::iq4_xs, quanta::iq2_s, quanta::iq1_m, quanta::tq2_0,
-                                         quanta::nvfp4>;
+using weight_formats = quanta::type_list<quanta::q8_0, quanta::q5_1, quanta::q2_k, quanta::q4_k, quanta::q6_k, quanta::iq4_xs,
+                                         quanta::iq2_s, quanta::nvfp4>;
 #endif
 using block_formats = weight_formats::append<quanta::q8_1, quanta::q8_k>;
 
