@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <type_traits>
 
 namespace quanta {
@@ -23,7 +22,7 @@ public:
   template <class Parallel>
     requires(!std::is_same_v<std::remove_cvref_t<Parallel>, parallel_reference>)
   parallel_reference(Parallel&& parallel_for)
-      : parallel_for_(std::addressof(parallel_for)), run_([](const void* p, std::size_t count, piece call, const void* f) {
+      : parallel_for_(&parallel_for), run_([](const void* p, std::size_t count, piece call, const void* f) {
           (*static_cast<std::remove_reference_t<Parallel>*>(const_cast<void*>(p)))(
               count, [call, f](std::size_t begin, std::size_t end) { call(f, begin, end); });
         }) {}
@@ -33,7 +32,7 @@ public:
     using callee = std::remove_reference_t<F>;
     run_(parallel_for_, count, [](const void* f, std::size_t begin, std::size_t end) {
       (*static_cast<callee*>(const_cast<void*>(f)))(begin, end);
-    }, std::addressof(fn));
+    }, &fn);
   }
 
 private:
