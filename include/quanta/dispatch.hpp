@@ -98,14 +98,28 @@ inline isa::level best_level() noexcept {
   return isa::level::portable;
 }
 
-/// The kernels of a tensor type at a level; null if the type or the level was not compiled in. Expects: the CPU has it.
-inline const kernels* find(tensor_type type, isa::level level) noexcept {
+/// The table of a level; null if it was not compiled in. Expects, as all that follows: the CPU has the level.
+inline const kernel_table* table_of_level(isa::level level) noexcept {
   for (const level_entry& entry : compiled_levels())
     if (entry.level == level)
-      for (const kernels& k : entry.table())
-        if (k.type == type)
-          return &k;
+      return &entry.table();
   return nullptr;
+}
+
+namespace detail {
+template <class Entry>
+constexpr const Entry* of_type(std::span<const Entry> entries, tensor_type type) noexcept {
+  for (const Entry& entry : entries)
+    if (entry.type == type)
+      return &entry;
+  return nullptr;
+}
+} // namespace detail
+
+/// The kernels of a tensor type at a level; null if the type or the level was not compiled in.
+inline const kernels* find(tensor_type type, isa::level level) noexcept {
+  const kernel_table* table = table_of_level(level);
+  return table ? detail::of_type(std::span(table->first, table->count), type) : nullptr;
 }
 
 /// The kernels of a tensor type at the best level; null for a type without kernels.
@@ -114,15 +128,10 @@ inline const kernels* find(tensor_type type) noexcept {
   return find(type, level);
 }
 
-/// The packed products of a tensor type at a level; null unless quanta_add_kernels() named the type as PACKED. Expects: the CPU
-/// has the level.
+/// The packed products of a tensor type at a level; null unless quanta_add_kernels() named the type as PACKED.
 inline const packed_kernels* find_packed(tensor_type type, isa::level level) noexcept {
-  for (const level_entry& entry : compiled_levels())
-    if (entry.level == level)
-      for (const packed_kernels& k : entry.table().packed)
-        if (k.type == type)
-          return &k;
-  return nullptr;
+  const kernel_table* table = table_of_level(level);
+  return table ? detail::of_type(table->packed, type) : nullptr;
 }
 /// The same at the best level.
 inline const packed_kernels* find_packed(tensor_type type) noexcept {
@@ -130,12 +139,10 @@ inline const packed_kernels* find_packed(tensor_type type) noexcept {
   return find_packed(type, level);
 }
 
-/// int8_peak of a compiled level; 0 if it was not compiled in. Expects: the CPU has the level.
+/// int8_peak of a level; 0 if it was not compiled in.
 inline std::int32_t int8_peak(isa::level level, std::size_t steps) noexcept {
-  for (const level_entry& entry : compiled_levels())
-    if (entry.level == level)
-      return entry.table().int8_peak(steps);
-  return 0;
+  const kernel_table* table = table_of_level(level);
+  return table ? table->int8_peak(steps) : 0;
 }
 
 } // namespace quanta::dispatch

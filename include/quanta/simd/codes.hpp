@@ -104,29 +104,17 @@ template <int Part, int Offset, class Isa>
 /// N signed or unsigned bytes at p as int32.
 template <std::size_t N, class Isa, class Byte>
 [[gnu::always_inline]] inline vec<std::int32_t, N, Isa> load_bytes(const Byte* p) {
-  using V = vec<std::int32_t, N, Isa>;
-  if constexpr (form<V> == shape::pair) {
-    V r;
-    r.low = load_bytes<N / 2, Isa>(p);
-    r.high = load_bytes<N / 2, Isa>(p + N / 2);
-    return r;
-  } else {
-    return native<Isa>::template load_bytes<V>(p);
-  }
+  return detail::load_registers<vec<std::int32_t, N, Isa>>(
+      p, []<class R>(const Byte* part) __attribute__((always_inline)) { return native<Isa>::template load_bytes<R>(part); });
 }
 
 /// N unsigned 16-bit words at p as int32.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::int32_t, N, Isa> load_words(const std::uint16_t* p) {
-  using V = vec<std::int32_t, N, Isa>;
-  if constexpr (form<V> == shape::pair) {
-    V r;
-    r.low = load_words<N / 2, Isa>(p);
-    r.high = load_words<N / 2, Isa>(p + N / 2);
-    return r;
-  } else {
-    return native<Isa>::template load_words<V>(p);
-  }
+  return detail::load_registers<vec<std::int32_t, N, Isa>>(p, []<class R>(const std::uint16_t* part)
+                                                                  __attribute__((always_inline)) {
+    return native<Isa>::template load_words<R>(part);
+  });
 }
 
 /// Stores N int32 values as bytes. They must fit Byte.

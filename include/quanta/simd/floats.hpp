@@ -26,6 +26,18 @@ template <class R, class F, class... V>
     return f(operands...);
   }
 }
+/// load<R>(p) of each register R of V, from one place after the other.
+template <class V, class T, class F>
+[[gnu::always_inline]] inline V load_registers(const T* p, F load) {
+  if constexpr (form<V> == shape::pair) {
+    V r;
+    r.low = load_registers<decltype(r.low)>(p, load);
+    r.high = load_registers<decltype(r.high)>(p + lanes<V> / 2, load);
+    return r;
+  } else {
+    return load.template operator()<V>(p);
+  }
+}
 } // namespace detail
 
 /// f(0), f(1), .. f(N - 1) with compile-time numbers, unrolled.
@@ -106,13 +118,9 @@ template <std::size_t N, class Isa, class T>
   using V = vec<float, N, Isa>;
   if constexpr (std::is_same_v<T, float>) {
     return load<V>(p);
-  } else if constexpr (form<V> == shape::pair) {
-    V r;
-    r.low = load_floats<N / 2, Isa>(p);
-    r.high = load_floats<N / 2, Isa>(p + N / 2);
-    return r;
   } else {
-    return native<Isa>::template load_floats<V>(p);
+    return detail::load_registers<V>(
+        p, []<class R>(const T* part) __attribute__((always_inline)) { return native<Isa>::template load_floats<R>(part); });
   }
 }
 

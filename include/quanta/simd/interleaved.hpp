@@ -56,15 +56,10 @@ template <std::size_t N, class Isa>
 /// N unsigned bytes at p as 16-bit words.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::int16_t, N, Isa> load_words(const std::uint8_t* p) {
-  using V = vec<std::int16_t, N, Isa>;
-  if constexpr (form<V> == shape::pair) {
-    V r;
-    r.low = load_words<N / 2, Isa>(p);
-    r.high = load_words<N / 2, Isa>(p + N / 2);
-    return r;
-  } else {
-    return native<Isa>::template load_words<N>(p);
-  }
+  return detail::load_registers<vec<std::int16_t, N, Isa>>(p, []<class R>(const std::uint8_t* part)
+                                                                  __attribute__((always_inline)) {
+    return native<Isa>::template load_words<lanes<R>>(part);
+  });
 }
 
 /// sums[k] + the dot product of quad k of u and s; u <= 127 unless the level has wide quads.

@@ -235,17 +235,21 @@ struct x86_512 : x86_256<Isa> {
     return {_mm512_sub_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), a, b),
                              _mm512_dpbusd_epi32(_mm512_setzero_si512(), offset, b))};
   }
+  /// The group that each pair of codes of a portion of 2 Pairs codes lies in. A constant of memory: GCC makes the other kind
+  /// anew in the loop, from general registers.
+  template <int Portion, int Group, std::size_t Pairs>
+  alignas(64) static constexpr std::array<std::int16_t, Pairs> groups_of_pairs = [] {
+    std::array<std::int16_t, Pairs> r{};
+    for (std::size_t i = 0; i < Pairs; ++i)
+      r[i] = static_cast<std::int16_t>(2 * (Portion * Pairs + i) / Group);
+    return r;
+  }();
   template <int Portion, int Group>
-  [[gnu::always_inline]] static ints16 add_scaled_pairs(const ints16& sums, __m512i pairs, const typename base::words16& scales) {
-    alignas(64) static constexpr auto of_pair = [] {
-      std::array<std::int16_t, 32> r{};
-      for (std::size_t i = 0; i < 32; ++i)
-        r[i] = static_cast<std::int16_t>((64 * Portion + 2 * i) / Group);
-      return r;
-    }();
+  [[gnu::always_inline]] static ints16 add_scaled_pairs(const ints16& sums, __m512i pairs,
+                                                        const typename base::words16& scales) {
     const __m256i words = scales.v;
-    const __m512i a = sums.v, scale = _mm512_permutexvar_epi16(*reinterpret_cast<const __m512i*>(of_pair.data()),
-                                                               _mm512_castsi256_si512(words));
+    const auto* groups = reinterpret_cast<const __m512i*>(groups_of_pairs<Portion, Group, 32>.data());
+    const __m512i a = sums.v, scale = _mm512_permutexvar_epi16(*groups, _mm512_castsi256_si512(words));
     return {_mm512_dpwssd_epi32(a, pairs, scale)};
   }
   template <int Portion, int Group>
@@ -263,14 +267,8 @@ struct x86_512 : x86_256<Isa> {
   /// sums + pairs, each pair multiplied by its group's scale.
   template <int Portion, int Group>
   [[gnu::always_inline]] static ints8 add_scaled_pairs(const ints8& sums, __m256i pairs, const typename base::words16& scales) {
-    // a constant of memory: GCC makes the other kind anew in the loop, from general registers
-    alignas(32) static constexpr auto of_pair = [] {
-      std::array<std::int16_t, 16> r{};
-      for (std::size_t i = 0; i < 16; ++i)
-        r[i] = static_cast<std::int16_t>((32 * Portion + 2 * i) / Group);
-      return r;
-    }();
-    const __m256i a = sums.v, scale = _mm256_permutexvar_epi16(*reinterpret_cast<const __m256i*>(of_pair.data()), scales.v);
+    const auto* groups = reinterpret_cast<const __m256i*>(groups_of_pairs<Portion, Group, 16>.data());
+    const __m256i a = sums.v, scale = _mm256_permutexvar_epi16(*groups, scales.v);
     return {_mm256_dpwssd_epi32(a, pairs, scale)};
   }
   template <int Portion, int Group>

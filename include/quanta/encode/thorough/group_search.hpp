@@ -41,6 +41,14 @@ struct group_fits {
   }
 };
 
+/// w (x - mean) of every value of a group.
+template <std::size_t N, class V>
+[[gnu::always_inline]] inline void weigh(const group_values& g, const V& mean, float* wx) {
+  constexpr std::size_t L = simd::lanes<V>;
+  for (std::size_t i = 0; i < N * L; i += L)
+    simd::store(wx + i, simd::unfused(simd::load<V>(g.w + i) * (simd::load<V>(g.x + i) - mean)));
+}
+
 /// sum w l, w l^2 and (wx) l of a group whose levels l are those nearest to t (x - base); 9 operations a value, affine 11. With
 /// A = sum w x l and B = sum w l^2 the best scale for these levels is A / B, and it saves A^2 / B of the error that zeros
 /// leave: candidates need not be decoded to be compared. The same holds of an affine fit when l and x are taken from their
@@ -90,8 +98,7 @@ template <class Levels, std::size_t N, bool Affine, bool Bounded, effort Effort,
   const V zero = simd::fill<V>(0.f), infinity = simd::fill<V>(std::numeric_limits<float>::infinity());
   const V extreme = signed_extreme<N, V>(g.x);
   alignas(64) float wx[N * L];
-  for (std::size_t i = 0; i < N * L; i += L)
-    simd::store(wx + i, simd::unfused(simd::load<V>(g.w + i) * simd::load<V>(g.x + i)));
+  weigh<N>(g, zero, wx);
   level_sums<V> sums;
   for (int sign = 0; sign < signs; ++sign) {
     group_fit<V>& best = fits.at[sign];
@@ -157,8 +164,7 @@ template <class Levels, std::size_t N, bool Affine, bool Bounded, effort Effort,
   }
   const V share = simd::select(sum_w > zero, one / sum_w, zero), mean = simd::unfused(sum_x * share);
   alignas(64) float wx[N * L];
-  for (std::size_t i = 0; i < N * L; i += L)
-    simd::store(wx + i, simd::unfused(simd::load<V>(g.w + i) * (simd::load<V>(g.x + i) - mean)));
+  weigh<N>(g, mean, wx);
   level_sums<V> sums;
   for (int chain = 0; chain < C::chains; ++chain) {
     group_fit<V>& best = fits.at[chain];
