@@ -1,40 +1,19 @@
 // One scale for groups whose codes are looked up in a table of 16 levels (iq4_nl, iq4_xs).
 #pragma once
 
+#include "quanta/encode/nonlinear.hpp"
 #include "quanta/encode/runs.hpp"
 
 namespace quanta::encode {
 
-/// Twice the midpoint of levels k and k + 1: a value on it takes the upper level.
-constexpr float doubled_midpoint(int k) {
-  return static_cast<float>(detail::nonlinear_levels[static_cast<std::size_t>(k)] +
-                            detail::nonlinear_levels[static_cast<std::size_t>(k) + 1]);
-}
-/// The level nearest to v, as a number.
-template <class V>
-[[gnu::always_inline]] inline V nearest_nonlinear(const V& v) {
-  V level = simd::fill<V>(static_cast<float>(detail::nonlinear_levels[0]));
-  const V zero = simd::fill<V>(0.f);
-  simd::unroll<15>([&](auto k) __attribute__((always_inline)) {
-    constexpr std::size_t lower = k();
-    constexpr int step = detail::nonlinear_levels[lower + 1] - detail::nonlinear_levels[lower];
-    level =
-        level + simd::select(simd::fill<V>(doubled_midpoint(k()) * 0.5f) <= v, simd::fill<V>(static_cast<float>(step)), zero);
-  });
-  return level;
-}
 /// The codes of a group of N values from the inverse of its scale.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline void nonlinear_codes(const float* x, float inverse, std::uint8_t* codes) {
   using V = simd::vec<float, 16, Isa>;
-  const V zero = simd::fill<V>(0.f), one = simd::fill<V>(1.f);
+  using I = simd::vec<std::int32_t, 16, Isa>;
   for (std::size_t i = 0; i < N; i += 16) {
-    const V v = simd::unfused(simd::load<V>(x + i) * simd::fill<V>(inverse));
-    V code = zero;
-    simd::unroll<15>([&](auto k) __attribute__((always_inline)) {
-      code = code + simd::select(simd::fill<V>(doubled_midpoint(k()) * 0.5f) <= v, one, zero);
-    });
-    simd::store_bytes(codes + i, simd::truncate(code));
+    const V v = within_nonlinear_levels(simd::unfused(simd::load<V>(x + i) * simd::fill<V>(inverse)));
+    simd::store_bytes(codes + i, nonlinear_code(v) & simd::fill<I>(15));
   }
 }
 

@@ -39,6 +39,15 @@ struct bit_xor {
   template <class A>
   [[gnu::always_inline]] auto operator()(const A& a, const A& b) const { return a ^ b; }
 };
+struct multiply_add {
+  template <scalar A>
+  [[gnu::always_inline]] A operator()(A a, A b, A c) const { return a * b + c; }
+#if QUANTA_REGISTERS
+  template <class T, class A>
+  [[gnu::always_inline]] auto operator()(const xsimd::batch<T, A>& a, const xsimd::batch<T, A>& b,
+                                         const xsimd::batch<T, A>& c) const { return xsimd::fma(a, b, c); }
+#endif
+};
 struct less {
   template <class A>
   [[gnu::always_inline]] auto operator()(const A& a, const A& b) const { return a < b; }
@@ -128,6 +137,12 @@ template <class T, std::size_t N, class Isa>
 template <class T, std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<T, N, Isa> operator/(const vec<T, N, Isa>& a, const vec<T, N, Isa>& b) {
   return map<vec<T, N, Isa>>(detail::divide{}, a, b);
+}
+/// a * b + c, rounded once or twice as the level can: for estimates that something exact follows.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<float, N, Isa> multiply_add(const vec<float, N, Isa>& a, const vec<float, N, Isa>& b,
+                                                              const vec<float, N, Isa>& c) {
+  return map<vec<float, N, Isa>>(detail::multiply_add{}, a, b, c);
 }
 template <class T, std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<T, N, Isa> operator&(const vec<T, N, Isa>& a, const vec<T, N, Isa>& b) {

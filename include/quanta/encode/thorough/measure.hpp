@@ -30,7 +30,7 @@ struct nonlinear_levels {
                          high = static_cast<float>(detail::nonlinear_levels[15]), spacing = (high - low) / 15.f;
   template <class V>
   [[gnu::always_inline]] static V nearest(const V& v) {
-    return nearest_nonlinear(v);
+    return nearest_nonlinear(within_nonlinear_levels(v));
   }
   template <class Isa>
   [[gnu::always_inline]] static void store_codes(const simd::vec<float, 16, Isa>& v, std::uint8_t* codes) {
