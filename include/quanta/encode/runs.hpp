@@ -12,14 +12,15 @@
 
 namespace quanta::encode {
 
-/// How many values of a block of N are worked on together.
-template <std::size_t N>
-inline constexpr std::size_t portion_of = N % 32 == 0 ? 32 : 16;
+/// How many values of a block of N are worked on together where any number would do: one wide register, since GCC keeps pairs
+/// of them in memory, or what compilers make vectors of at the portable level.
+template <std::size_t N, class Isa>
+inline constexpr std::size_t portion_of = register_lanes<Isa> > 1 || N % 32 != 0 ? 16 : 32;
 
 /// The first value of a block that equals `wanted` under `seen_as`; the block has one.
 template <std::size_t N, class Isa, class F>
 [[gnu::always_inline]] inline float first_equal(const float* x, float wanted, F seen_as) {
-  constexpr std::size_t W = portion_of<N>;
+  constexpr std::size_t W = N % 32 == 0 ? 32 : 16;
   using V = simd::vec<float, W, Isa>;
   for (std::size_t i = 0; i < N; i += W) {
     const std::uint64_t hits = simd::bits(seen_as(simd::load<V>(x + i)) == simd::fill<V>(wanted));
@@ -29,22 +30,32 @@ template <std::size_t N, class Isa, class F>
   return x[0]; // only where x has a NaN
 }
 
+/// The largest values of N under `seen_as`, lane by lane.
+template <class V, std::size_t N, class F>
+[[gnu::always_inline]] inline V lane_maxima(const float* x, F seen_as) {
+  V row = seen_as(simd::load<V>(x));
+  for (std::size_t i = simd::lanes<V>; i < N; i += simd::lanes<V>)
+    row = simd::max(row, seen_as(simd::load<V>(x + i)));
+  return row;
+}
 /// Lane j: the largest of `seen_as` over block j of N values each; lanes from `count` on are those of zeros.
 template <std::size_t N, class Isa, class F>
 [[gnu::always_inline]] inline register_of<Isa> block_maxima(const float* x, std::size_t count, F seen_as) {
   using R = register_of<Isa>;
   constexpr std::size_t W = register_lanes<Isa>;
-  R rows[W];
-  for (std::size_t j = 0; j < W; ++j) {
-    if (j >= count) {
-      rows[j] = simd::fill<R>(0.f);
-      continue;
-    }
-    rows[j] = seen_as(simd::load<R>(x + j * N));
-    for (std::size_t i = W; i < N; i += W)
-      rows[j] = simd::max(rows[j], seen_as(simd::load<R>(x + j * N + i)));
+  if constexpr (N >= 256) { // few blocks come together: most lanes of a register of rows would be empty
+    using V = simd::vec<float, 16, Isa>;
+    alignas(64) float maxima[W] = {};
+    for (std::size_t j = 0; j < W && j < count; ++j)
+      maxima[j] = simd::fold(lane_maxima<V, N>(x + j * N, seen_as), [](const auto& low, const auto& high) __attribute__((
+                                                                        always_inline)) { return simd::max(low, high); });
+    return simd::load<R>(maxima);
+  } else {
+    R rows[W];
+    for (std::size_t j = 0; j < W; ++j)
+      rows[j] = j < count ? lane_maxima<R, N>(x + j * N, seen_as) : simd::fill<R>(0.f);
+    return simd::row_maxima(rows);
   }
-  return simd::row_maxima(rows);
 }
 
 inline constexpr auto magnitude_of = [](const auto& v) __attribute__((always_inline)) { return simd::abs(v); };
@@ -59,6 +70,69 @@ template <class V>
   return simd::select(simd::abs(d) > simd::fill<V>(0x1p-128f), simd::fill<V>(1.f) / d, simd::fill<V>(0.f));
 }
 
+/// The largest value of each block and its smallest one, negated.
+template <class R>
+struct block_ranges {
+  R high, negative_low;
+};
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline block_ranges<register_of<Isa>> ranges_of_blocks(const float* x, std::size_t count) {
+  return {block_maxima<N, Isa>(x, count, value_of), block_maxima<N, Isa>(x, count, negative_of)};
+}
+/// Lane j: again(j) where `doubtful` holds, else r's. Doubt is rare, and a branch cheaper than searching in every block.
+template <class R, class M, class F>
+[[gnu::always_inline]] inline R resolve(const R& r, const M& doubtful, std::size_t count, F again) {
+  if (!simd::any(doubtful)) [[likely]]
+    return r;
+  alignas(64) float lanes[simd::lanes<R>];
+  simd::store(lanes, r);
+  for (std::uint64_t hits = simd::bits(doubtful); hits != 0; hits &= hits - 1)
+    if (const auto j = static_cast<std::size_t>(std::countr_zero(hits)); j < count)
+      lanes[j] = again(j);
+  return simd::load<R>(lanes);
+}
+/// The value of largest magnitude of each block, the first of equals: only where the largest and the smallest are as far from
+/// 0 do we have to look.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline register_of<Isa> block_extremes(const float* x, std::size_t count) {
+  using R = register_of<Isa>;
+  if constexpr (simd::lanes<R> == 1) {
+    float magnitude;
+    simd::store(&magnitude, block_maxima<N, Isa>(x, count, magnitude_of));
+    return simd::fill<R>(first_equal<N, Isa>(x, magnitude, magnitude_of));
+  }
+  const auto [high, negative_low] = ranges_of_blocks<N, Isa>(x, count);
+  const R extreme = simd::select(negative_low > high, simd::fill<R>(0.f) - negative_low, high);
+  alignas(64) float magnitude[simd::lanes<R>];
+  return resolve(extreme, negative_low == high, count, [&, high = high](std::size_t j) {
+    simd::store(magnitude, high);
+    return first_equal<N, Isa>(x + j * N, magnitude[j], magnitude_of);
+  });
+}
+
+/// Codes 0 .. levels - 1 of one block from v = (value - origin) / d + shift, rounded down.
+template <class Isa, class B>
+[[gnu::always_inline]] inline void assemble_levels(const float* x, float origin, float inverse, float shift, B& out) {
+  constexpr std::size_t portion = portion_of<B::block_size, Isa>;
+  using V = simd::vec<float, portion, Isa>;
+  const auto code = [&](std::size_t i) __attribute__((always_inline)) {
+    V v = simd::load<V>(x + i);
+    if constexpr (B::affine)
+      v = v - simd::fill<V>(origin);
+    const auto top = simd::fill<simd::vec<std::int32_t, portion, Isa>>(B::levels - 1);
+    return simd::min(simd::truncate(simd::unfused(v * simd::fill<V>(inverse)) + simd::fill<V>(shift)), top);
+  };
+  if constexpr (B::has_whole_planes && portion == 16) {
+    for (std::size_t r = 0; r < B::runs; ++r)
+      out.template assemble_run<Isa>(r, code(32 * r), code(32 * r + 16));
+  } else {
+    alignas(32) std::uint8_t codes[B::block_size];
+    for (std::size_t i = 0; i < B::block_size; i += portion)
+      simd::store_bytes(codes + i, code(i));
+    out.assemble(codes);
+  }
+}
+
 /// linear_block, closed form: symmetric: the extreme value becomes level 0, d = extreme / -2^(Bits-1); affine: d spans
 /// the range, m is the smallest value. Codes come from the unrounded scale.
 template <class Isa, int Bits, std::size_t N, linear_kind Kind>
@@ -68,43 +142,27 @@ void encode_runs(const float* x, std::size_t blocks, linear_block<Bits, N, Kind>
   constexpr std::size_t W = register_lanes<Isa>;
   for (; blocks > 0;) {
     const std::size_t count = blocks < W ? blocks : W;
-    alignas(64) float d[W], inverse[W], origin[W] = {};
-    if constexpr (B::affine) {
-      const R high = block_maxima<N, Isa>(x, count, value_of), low = block_maxima<N, Isa>(x, count, negative_of);
-      alignas(64) float negative_low[W];
-      simd::store(negative_low, low);
-      for (std::size_t j = 0; j < count; ++j) // found again, because 0 and -0 are equal but stored differently
-        origin[j] = first_equal<N, Isa>(x + j * N, -negative_low[j], value_of);
-      const R range = simd::max(simd::fill<R>(0.f), high - simd::load<R>(origin)); // zeros of both signs differ by +0
-      simd::store(d, range / simd::fill<R>(static_cast<float>(B::levels - 1)));
-    } else {
-      alignas(64) float largest[W];
-      simd::store(largest, block_maxima<N, Isa>(x, count, magnitude_of));
-      for (std::size_t j = 0; j < count; ++j)
-        largest[j] = first_equal<N, Isa>(x + j * N, largest[j], magnitude_of);
-      simd::store(d, simd::load<R>(largest) / simd::fill<R>(static_cast<float>(-B::code_offset)));
-    }
-    simd::store(inverse, inverse_or_zero(simd::load<R>(d)));
+    alignas(64) float inverse[W], origin[W] = {};
     f16 half_d[W], half_m[W]; // converted together
-    simd::store_floats(half_d, simd::load<R>(d));
-    if constexpr (B::affine)
-      simd::store_floats(half_m, simd::load<R>(origin));
+    R d;
+    if constexpr (B::affine) {
+      const auto [high, negative_low] = ranges_of_blocks<N, Isa>(x, count);
+      const R zero = simd::fill<R>(0.f); // found again, because 0 and -0 are equal but stored differently
+      const R low = resolve(zero - negative_low, negative_low == zero, count,
+                            [&](std::size_t j) { return first_equal<N, Isa>(x + j * N, 0.f, value_of); });
+      d = simd::max(zero, high - low) / simd::fill<R>(static_cast<float>(B::levels - 1)); // zeros of both signs differ by +0
+      simd::store(origin, low);
+      simd::store_floats(half_m, low);
+    } else {
+      d = block_extremes<N, Isa>(x, count) / simd::fill<R>(static_cast<float>(-B::code_offset));
+    }
+    simd::store(inverse, inverse_or_zero(d));
+    simd::store_floats(half_d, d);
     for (std::size_t j = 0; j < count; ++j, x += N) {
-      constexpr std::size_t portion = portion_of<N>;
-      using V = simd::vec<float, portion, Isa>;
-      const V scale = simd::fill<V>(inverse[j]), half = simd::fill<V>(static_cast<float>(B::code_offset) + 0.5f);
-      const auto top = simd::fill<simd::vec<std::int32_t, portion, Isa>>(B::levels - 1);
-      alignas(32) std::uint8_t codes[N];
-      for (std::size_t i = 0; i < N; i += portion) {
-        V v = simd::load<V>(x + i);
-        if constexpr (B::affine)
-          v = v - simd::fill<V>(origin[j]);
-        simd::store_bytes(codes + i, simd::min(simd::truncate(simd::unfused(v * scale) + half), top));
-      }
+      assemble_levels<Isa>(x, origin[j], inverse[j], static_cast<float>(B::code_offset) + 0.5f, out[j]);
       out[j].d = half_d[j];
       if constexpr (B::affine)
         out[j].m = half_m[j];
-      out[j].assemble(codes);
     }
     out += count;
     blocks -= count;
@@ -166,13 +224,13 @@ void encode_runs(const float* x, std::size_t blocks, B* out) {
     simd::store_floats(half_d, scale);
     simd::store(inverse, inverse_or_zero(scale));
     for (std::size_t j = 0; j < count; ++j, x += N) {
-      using V = simd::vec<float, portion_of<N>, Isa>;
-      for (std::size_t i = 0; i < N; i += portion_of<N>) {
+      using V = simd::vec<float, portion_of<N, Isa>, Isa>;
+      for (std::size_t i = 0; i < N; i += simd::lanes<V>) {
         const V v = simd::unfused(simd::load<V>(x + i) * simd::fill<V>(inverse[j]));
         const auto codes = simd::round_away(v);
         simd::store_bytes(&out[j].qs[i], codes);
         if constexpr (std::same_as<B, q8_1>) // integers below 2^24: exact in any order
-          sum[j] = simd::halving_sum(simd::to_float(codes));
+          sum[j] += simd::halving_sum(simd::to_float(codes));
       }
       out[j].d = half_d[j];
     }
@@ -190,31 +248,32 @@ void encode_runs(const float* x, std::size_t blocks, B* out) {
 /// bytes.
 template <class Isa>
 void encode_activations(const float* x, std::size_t blocks, q8_k* out) {
-  using V = simd::vec<float, 32, Isa>;
-  for (std::size_t b = 0; b < blocks; ++b, x += 256) {
-    V largest = simd::abs(simd::load<V>(x));
-    for (std::size_t i = 32; i < 256; i += 32)
-      largest = simd::max(largest, simd::abs(simd::load<V>(x + i)));
-    float lane[32], magnitude = 0.f;
-    simd::store(lane, largest);
-    for (float a : lane)
-      magnitude = a > magnitude ? a : magnitude;
-    if (!(127.f / magnitude <= std::numeric_limits<float>::max())) { // zeros, and whatever is no larger than 2^-121
-      out[b] = q8_k{};
-      continue;
-    }
-    const float inverse = -127.f / first_equal<256, Isa>(x, magnitude, magnitude_of);
-    const V scale = simd::fill<V>(inverse), top = simd::fill<V>(127.f);
-    for (std::size_t i = 0; i < 256; i += 32)
-      simd::store_bytes(&out[b].qs[i],
-                        simd::truncate(simd::min(top, simd::round_even(simd::unfused(scale * simd::load<V>(x + i))))));
-    for (std::size_t j = 0; j < 16; ++j) {
-      int sum = 0;
+  using R = register_of<Isa>;
+  using V = simd::vec<float, 16, Isa>;
+  constexpr std::size_t W = register_lanes<Isa>;
+  while (blocks > 0) {
+    const std::size_t count = blocks < W ? blocks : W;
+    alignas(64) float extremes[W];
+    simd::store(extremes, R(block_extremes<256, Isa>(x, count)));
+    for (std::size_t b = 0; b < count; ++b, x += 256, ++out) {
+      const float inverse = -127.f / extremes[b];
+      if (!(std::fabs(inverse) <= std::numeric_limits<float>::max())) { // zeros, and whatever is no larger than 2^-121
+        *out = q8_k{};
+        continue;
+      }
+      V codes[16];
+      for (std::size_t i = 0; i < 16; ++i) {
+        const V scaled = simd::unfused(simd::fill<V>(inverse) * simd::load<V>(x + 16 * i));
+        codes[i] = simd::min(simd::fill<V>(127.f), simd::round_even(scaled));
+        simd::store_bytes(&out->qs[16 * i], simd::truncate(codes[i]));
+      }
+      std::int32_t sums[16]; // of integers: exact in any order
+      simd::store(sums, simd::truncate(simd::row_sums(codes)));
       for (std::size_t i = 0; i < 16; ++i)
-        sum += out[b].qs[16 * j + i];
-      out[b].bsums[j] = static_cast<std::int16_t>(sum);
+        out->bsums[i] = static_cast<std::int16_t>(sums[i]);
+      out->d = 1.f / inverse;
     }
-    out[b].d = 1.f / inverse;
+    blocks -= count;
   }
 }
 

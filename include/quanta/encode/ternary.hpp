@@ -12,9 +12,9 @@ concept absmax_ternary_format = std::same_as<B, q2_0> || std::same_as<B, tq1_0> 
 template <class Isa, absmax_ternary_format B>
 void encode_ternary(const float* x, std::size_t blocks, B* out) {
   using R = register_of<Isa>;
-  using V = simd::vec<float, 32, Isa>;
-  constexpr std::size_t W = register_lanes<Isa>, N = B::block_size;
-  const auto one = simd::fill<simd::vec<std::int32_t, 32, Isa>>(1);
+  constexpr std::size_t W = register_lanes<Isa>, N = B::block_size, portion = portion_of<N, Isa>;
+  using V = simd::vec<float, portion, Isa>;
+  const auto one = simd::fill<simd::vec<std::int32_t, portion, Isa>>(1);
   while (blocks > 0) {
     const std::size_t count = blocks < W ? blocks : W;
     alignas(64) float d[W], inverse[W];
@@ -23,7 +23,7 @@ void encode_ternary(const float* x, std::size_t blocks, B* out) {
     simd::store(inverse, inverse_or_zero(scale));
     for (std::size_t j = 0; j < count; ++j, x += N) {
       alignas(64) std::uint8_t codes[N];
-      for (std::size_t i = 0; i < N; i += 32)
+      for (std::size_t i = 0; i < N; i += portion)
         simd::store_bytes(codes + i,
                           simd::round_away(simd::unfused(simd::load<V>(x + i) * simd::fill<V>(inverse[j]))) + one);
       const f16 half = simd::narrow_to_half<Isa>(d[j]);

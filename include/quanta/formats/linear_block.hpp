@@ -107,6 +107,27 @@ struct linear_block : detail::linear_scales<Kind> {
     return q;
   }
 
+  /// Writes the codes of run r, values 0 .. 15 and 16 .. 31, into planes of whole runs.
+  static constexpr bool has_whole_planes = run == detail::run_size && crumb_bytes == 0;
+  template <class Isa>
+    requires has_whole_planes
+  [[gnu::always_inline]] void assemble_run(std::size_t r, const simd::vec<std::int32_t, 16, Isa>& low,
+                                           const simd::vec<std::int32_t, 16, Isa>& high) {
+    using V = simd::vec<std::int32_t, 16, Isa>;
+    if constexpr (Bits == 8) {
+      simd::store_bytes(&planes[run * r], low);
+      simd::store_bytes(&planes[run * r + 16], high);
+    } else {
+      const auto nibble = [](const V& v) __attribute__((always_inline)) { return Bits == 4 ? v : v & simd::fill<V>(15); };
+      simd::store_nibbles(&planes[nibbles_at + nibble_bytes * r], nibble(low), nibble(high));
+    }
+    if constexpr (bit_bytes > 0) {
+      const V below = simd::fill<V>(levels / 2 - 1);
+      const auto bits = static_cast<std::uint32_t>(simd::bits(low > below) | simd::bits(high > below) << 16);
+      const packed<std::uint32_t> word(bits);
+      std::memcpy(&planes[bit_bytes * r], &word, bit_bytes);
+    }
+  }
   /// Writes the codes of all values into the planes.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {
     for (std::size_t r = 0; r < runs; ++r, q += run) {

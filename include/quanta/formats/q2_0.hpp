@@ -28,8 +28,8 @@ struct q2_0 : detail::nibble_block_traits {
     return simd::unpack_adjacent_crumbs<Isa>(&qs[8 * run]);
   }
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {
-    for (std::size_t k = 0; k < 16; ++k)
-      qs[k] = static_cast<std::uint8_t>(q[4 * k] | q[4 * k + 1] << 2 | q[4 * k + 2] << 4 | q[4 * k + 3] << 6);
+    for (std::size_t k = 0; k < 16; ++k) // code j, at bit 8j, moves to bit 24 + 2j; nothing else gets there
+      qs[k] = static_cast<std::uint8_t>(detail::load_word(q + 4 * k) * 0x01041040u >> 24);
   }
 };
 static_assert(sizeof(q2_0) == row_bytes(tensor_type::q2_0, q2_0::block_size));

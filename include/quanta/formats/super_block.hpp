@@ -41,21 +41,22 @@ struct super_block_traits {
 /// One bit of 256 codes: byte l holds bit Bit of codes l, l + 32, .. l + 224 from the low bit up.
 template <int Bit>
 [[gnu::always_inline]] constexpr void assemble_bit_plane(std::array<std::uint8_t, 32>& plane, const std::uint8_t* q) {
-  for (std::size_t l = 0; l < 32; ++l) {
-    unsigned byte = 0;
+  for (std::size_t l = 0; l < 32; l += 8) {
+    std::uint64_t bytes = 0;
     for (std::size_t k = 0; k < 8; ++k)
-      byte |= static_cast<unsigned>(q[32 * k + l] >> Bit & 1) << k;
-    plane[l] = static_cast<std::uint8_t>(byte);
+      bytes |= (load_double_word(q + 32 * k + l) >> Bit & 0x0101010101010101ull) << k;
+    store_word(&plane[l], bytes);
   }
 }
 /// Two bits of 256 codes, from Bit up: byte 32 h + l holds those of codes 128 h + l, + 32, + 64, + 96 from the low bits up.
 template <int Bit>
 [[gnu::always_inline]] constexpr void assemble_crumb_plane(std::array<std::uint8_t, 64>& plane, const std::uint8_t* q) {
   for (std::size_t h = 0; h < 2; ++h)
-    for (std::size_t l = 0; l < 32; ++l) {
-      const std::uint8_t* p = q + 128 * h + l;
-      plane[32 * h + l] = static_cast<std::uint8_t>((p[0] >> Bit & 3) | (p[32] >> Bit & 3) << 2 | (p[64] >> Bit & 3) << 4 |
-                                                    (p[96] >> Bit & 3) << 6);
+    for (std::size_t l = 0; l < 32; l += 8) {
+      std::uint64_t bytes = 0;
+      for (std::size_t k = 0; k < 4; ++k)
+        bytes |= (load_double_word(q + 128 * h + 32 * k + l) >> Bit & 0x0303030303030303ull) << 2 * k;
+      store_word(&plane[32 * h + l], bytes);
     }
 }
 

@@ -48,8 +48,8 @@ struct super_block_32_scales : super_block_traits {
 /// Low nibbles of 256 codes: byte 32 c + l holds code 64 c + l in the low nibble, code 64 c + 32 + l in the high one.
 [[gnu::always_inline]] constexpr void assemble_nibbles_32(std::array<std::uint8_t, 128>& qs, const std::uint8_t* q) {
   for (std::size_t c = 0; c < 4; ++c)
-    for (std::size_t l = 0; l < 32; ++l)
-      qs[32 * c + l] = static_cast<std::uint8_t>((q[64 * c + l] & 15) | (q[64 * c + 32 + l] & 15) << 4);
+    for (std::size_t l = 0; l < 32; l += 8)
+      store_word(&qs[32 * c + l], join_nibbles(q + 64 * c + l, q + 64 * c + 32 + l));
 }
 
 } // namespace quanta::detail

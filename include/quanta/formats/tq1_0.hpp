@@ -53,17 +53,22 @@ struct tq1_0 : detail::super_block_traits {
   /// qs, q: codes of 256 weights.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* q) {
     d = scale;
-    for (std::size_t byte = 0; byte < 52; ++byte) {
-      const std::size_t first = byte < 32 ? byte : byte < 48 ? 128 + byte : 192 + byte;
-      const std::size_t step = byte < 32 ? 32 : byte < 48 ? 16 : 4, digits = byte < 48 ? 5 : 4;
-      unsigned t = 0;
-      for (std::size_t n = 0; n < 5; ++n)
-        t = 3 * t + (n < digits ? q[first + n * step] : 0u);
-      qs[byte] = static_cast<std::uint8_t>((t * 256 + 242) / 243);
-    }
+    assemble_bytes<0, 32, 5>(q);
+    assemble_bytes<32, 16, 5>(q + 160);
+    assemble_bytes<48, 4, 4>(q + 240);
   }
 
 private:
+  /// Count bytes from First on: digits of codes Count apart, the first one highest.
+  template <std::size_t First, std::size_t Count, int Digits>
+  [[gnu::always_inline]] constexpr void assemble_bytes(const std::uint8_t* q) {
+    for (std::size_t k = 0; k < Count; ++k) {
+      unsigned t = 0;
+      for (std::size_t n = 0; n < 5; ++n)
+        t = 3 * t + (n < Digits ? q[k + n * Count] : 0u);
+      qs[First + k] = static_cast<std::uint8_t>((t * 256 + 242) / 243);
+    }
+  }
   /// The bytes of portion 7, each multiplied so that its digit is the first.
   template <class Isa>
   [[gnu::always_inline]] simd::code_bytes<Isa> last_bytes() const {

@@ -123,6 +123,13 @@ template <class Byte, std::size_t N, class Isa>
   native<Isa>::store_bytes(p, a);
 }
 
+/// Stores int32 values below 16 as nibbles: N bytes with those of `low` in the low halves, those of `high` in the high ones.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline void store_nibbles(std::uint8_t* p, const vec<std::int32_t, N, Isa>& low,
+                                                 const vec<std::int32_t, N, Isa>& high) {
+  store_bytes(p, low | shift_left<4>(high));
+}
+
 // --- integer products ------------------------------------------------------------------------------------------------
 
 /// Sums of quads: lane k is the sum over i = 4k .. 4k+3 of u[i] * s[i], u unsigned, s signed. u <= 127, so that pairs

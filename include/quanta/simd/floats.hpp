@@ -175,6 +175,22 @@ template <class Isa>
   return native<Isa>::halves(a);
 }
 
+/// The lanes of low, then those of high: the inverse of `halves`.
+template <class Isa>
+[[gnu::always_inline]] inline vec<float, 16, Isa> join(const vec<float, 8, Isa>& low, const vec<float, 8, Isa>& high) {
+  vec<float, 16, Isa> r;
+  if constexpr (form<decltype(r)> == shape::pair) {
+    r.low = low;
+    r.high = high;
+  } else if constexpr (form<decltype(r)> == shape::single) {
+    r = native<Isa>::join(low, high);
+  } else {
+    store(r.v, low);
+    store(r.v + 8, high);
+  }
+  return r;
+}
+
 /// One half as a float and back, with the level's instructions.
 template <class Isa>
 [[gnu::always_inline]] inline float widen_half(f16 h) {
@@ -213,24 +229,33 @@ template <std::size_t N, class Isa>
   return fold(a, [](const auto& low, const auto& high) __attribute__((always_inline)) { return min(low, high); });
 }
 
-/// Lane p of the result is the largest value of rows[p], for as many rows as lanes; no NaN among them.
-template <class V>
-[[gnu::always_inline]] inline V row_maxima(const V (&rows)[lanes<V>]) {
+/// Lane p of the result is op over all values of rows[p], in the order of `fold`, for as many rows as lanes.
+template <class V, class F>
+[[gnu::always_inline]] inline V row_fold(const V (&rows)[lanes<V>], F op) {
   if constexpr (form<V> == shape::pair) {
     constexpr std::size_t h = lanes<V> / 2;
     using H = typename vec_traits<V>::half;
     H a[h], b[h];
     for (std::size_t i = 0; i < h; ++i) {
-      a[i] = max(rows[i].low, rows[i].high);
-      b[i] = max(rows[h + i].low, rows[h + i].high);
+      a[i] = op(rows[i].low, rows[i].high);
+      b[i] = op(rows[h + i].low, rows[h + i].high);
     }
     V r;
-    r.low = row_maxima(a);
-    r.high = row_maxima(b);
+    r.low = row_fold(a, op);
+    r.high = row_fold(b, op);
     return r;
   } else {
-    return native<typename vec_traits<V>::level>::row_maxima(rows);
+    return native<typename vec_traits<V>::level>::row_fold(rows, op);
   }
+}
+/// The largest value of each row; no NaN among them.
+template <class V>
+[[gnu::always_inline]] inline V row_maxima(const V (&rows)[lanes<V>]) {
+  return row_fold(rows, [](const auto& a, const auto& b) __attribute__((always_inline)) { return max(a, b); });
+}
+template <class V>
+[[gnu::always_inline]] inline V row_sums(const V (&rows)[lanes<V>]) {
+  return row_fold(rows, [](const auto& a, const auto& b) __attribute__((always_inline)) { return a + b; });
 }
 
 /// Lane k is table[indices[k] mod 2^Bits] of 2^Bits floats; Bits is 2, 3 or 4.

@@ -29,9 +29,6 @@ template <std::size_t N, class Isa>
   return std::bit_cast<vec<std::uint8_t, N, Isa>>(fill<vec<std::int32_t, N / 4, Isa>>(word));
 }
 
-/// Brings the line at p into the cache, if there is memory there.
-[[gnu::always_inline]] inline void prefetch(const std::uint8_t* p) { __builtin_prefetch(p); }
-
 /// Transposes 8 rows of 8 words of 4 bytes: word r of row k of the result is word k of row r. Strides are in bytes.
 template <class Isa>
 [[gnu::always_inline]] inline void transpose_words(const std::uint8_t* p, std::size_t stride, std::uint8_t* out,

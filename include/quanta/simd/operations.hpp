@@ -233,6 +233,11 @@ template <class T, std::size_t N, class Isa>
   }
 }
 
+/// Brings the line `ahead` bytes behind p into the cache, if there is memory there.
+[[gnu::always_inline]] inline void prefetch(const void* p, std::size_t ahead = 0) {
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + ahead));
+}
+
 /// One bit a lane, lane 0 lowest.
 template <class T, std::size_t N, class Isa>
   requires(N <= 64)

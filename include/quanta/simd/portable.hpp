@@ -124,14 +124,11 @@ struct native<isa::portable> {
   }
   [[gnu::always_inline]] static float widen_half(f16 h) { return static_cast<float>(h); }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) { return f16(x); }
-  template <std::size_t N>
-  [[gnu::always_inline]] static floats<N> row_maxima(const floats<N> (&rows)[N]) {
+  template <std::size_t N, class F>
+  [[gnu::always_inline]] static floats<N> row_fold(const floats<N> (&rows)[N], F op) {
     floats<N> r;
-    for (std::size_t p = 0; p < N; ++p) {
-      r.v[p] = rows[p].v[0];
-      for (float e : rows[p].v)
-        r.v[p] = e > r.v[p] ? e : r.v[p];
-    }
+    for (std::size_t p = 0; p < N; ++p)
+      r.v[p] = fold(rows[p], op);
     return r;
   }
 

@@ -105,10 +105,11 @@ struct x86_128 {
   }
   [[gnu::always_inline]] static float widen_half(f16 h) { return static_cast<float>(h); }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) { return f16(x); }
-  [[gnu::always_inline]] static floats4 row_maxima(const floats4 (&rows)[4]) {
-    const __m128 a = _mm_max_ps(_mm_unpacklo_ps(rows[0].v, rows[1].v), _mm_unpackhi_ps(rows[0].v, rows[1].v));
-    const __m128 b = _mm_max_ps(_mm_unpacklo_ps(rows[2].v, rows[3].v), _mm_unpackhi_ps(rows[2].v, rows[3].v));
-    return {_mm_max_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a))};
+  template <class F>
+  [[gnu::always_inline]] static floats4 row_fold(const floats4 (&rows)[4], F op) {
+    const floats4 a = op(floats4{_mm_unpacklo_ps(rows[0].v, rows[1].v)}, floats4{_mm_unpackhi_ps(rows[0].v, rows[1].v)});
+    const floats4 b = op(floats4{_mm_unpacklo_ps(rows[2].v, rows[3].v)}, floats4{_mm_unpackhi_ps(rows[2].v, rows[3].v)});
+    return op(floats4{_mm_movelh_ps(a.v, b.v)}, floats4{_mm_movehl_ps(b.v, a.v)});
   }
 
   template <int Bits>

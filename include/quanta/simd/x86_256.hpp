@@ -22,7 +22,7 @@ struct x86_256 : x86_128<Isa> {
   using typename base::floats4;
   using typename base::ints4;
 
-  using base::at_least, base::at_most, base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_maxima,
+  using base::at_least, base::at_most, base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_fold,
       base::to_float, base::truncate, base::unfused, base::load_register, base::look_up_floats, base::fold;
 
   [[gnu::always_inline]] static floats8 unfused(floats8 a) {
@@ -122,15 +122,17 @@ struct x86_256 : x86_128<Isa> {
     return x == x ? f16::from_bits(static_cast<std::uint16_t>(_mm_cvtsi128_si32(h))) : f16(x);
   }
   /// A tree of halvings: each step joins two rows and keeps the larger of their halves.
-  [[gnu::always_inline]] static floats8 row_maxima(const floats8 (&rows)[8]) {
+  template <class F>
+  [[gnu::always_inline]] static floats8 row_fold(const floats8 (&rows)[8], F op) {
+    const auto combine = [op](__m256 x, __m256 y) __attribute__((always_inline)) { return op(floats8{x}, floats8{y}).v.data; };
     __m256 pairs[4], quads[2];
     for (int i = 0; i < 4; ++i) // lanes: row i (4 values), row i + 4 (4 values)
-      pairs[i] = _mm256_max_ps(_mm256_permute2f128_ps(rows[i].v, rows[i + 4].v, 0x20),
-                               _mm256_permute2f128_ps(rows[i].v, rows[i + 4].v, 0x31));
+      pairs[i] = combine(_mm256_permute2f128_ps(rows[i].v, rows[i + 4].v, 0x20),
+                         _mm256_permute2f128_ps(rows[i].v, rows[i + 4].v, 0x31));
     for (int i = 0; i < 2; ++i)
-      quads[i] = _mm256_max_ps(_mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44),
-                               _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xEE)); // i, i+2 | i+4, i+6
-    const __m256 r = _mm256_max_ps(_mm256_shuffle_ps(quads[0], quads[1], 0x88), _mm256_shuffle_ps(quads[0], quads[1], 0xDD));
+      quads[i] = combine(_mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44),
+                         _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xEE)); // i, i+2 | i+4, i+6
+    const __m256 r = combine(_mm256_shuffle_ps(quads[0], quads[1], 0x88), _mm256_shuffle_ps(quads[0], quads[1], 0xDD));
     return {_mm256_permute_ps(r, 0xD8)}; // 0, 2, 1, 3 in each half to natural order
   }
 

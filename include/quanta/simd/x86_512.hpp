@@ -15,7 +15,7 @@ struct x86_512 : x86_256<Isa> {
   using typename base::bytes32, typename base::ints8;
   using floats16 = vec<float, 16, Isa, shape::single>;
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
-  using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_maxima, base::to_float, base::truncate,
+  using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_fold, base::to_float, base::truncate,
       base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::fold;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
@@ -79,19 +79,22 @@ struct x86_512 : x86_256<Isa> {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
   }
   /// A tree of halvings over 16 rows; rows enter in the order that makes the lanes come out in natural order.
-  [[gnu::always_inline]] static floats16 row_maxima(const floats16 (&rows)[16]) {
+  template <class F>
+  [[gnu::always_inline]] static floats16 row_fold(const floats16 (&rows)[16], F op) {
+    const auto combine = [op](__m512 x, __m512 y)
+                             __attribute__((always_inline)) { return op(floats16{x}, floats16{y}).v.data; };
     __m512 a[16], b[8];
     for (int p = 0; p < 16; ++p) {
       constexpr int quarter[4] = {0, 8, 4, 12}, within[4] = {0, 2, 1, 3};
       a[quarter[p / 4] + within[p % 4]] = rows[p].v;
     }
     for (int i = 0; i < 8; ++i)
-      b[i] = _mm512_max_ps(_mm512_shuffle_f32x4(a[i], a[i + 8], 0x44), _mm512_shuffle_f32x4(a[i], a[i + 8], 0xEE));
+      b[i] = combine(_mm512_shuffle_f32x4(a[i], a[i + 8], 0x44), _mm512_shuffle_f32x4(a[i], a[i + 8], 0xEE));
     for (int i = 0; i < 4; ++i)
-      a[i] = _mm512_max_ps(_mm512_shuffle_f32x4(b[i], b[i + 4], 0x88), _mm512_shuffle_f32x4(b[i], b[i + 4], 0xDD));
+      a[i] = combine(_mm512_shuffle_f32x4(b[i], b[i + 4], 0x88), _mm512_shuffle_f32x4(b[i], b[i + 4], 0xDD));
     for (int i = 0; i < 2; ++i)
-      b[i] = _mm512_max_ps(_mm512_shuffle_ps(a[i], a[i + 2], 0x44), _mm512_shuffle_ps(a[i], a[i + 2], 0xEE));
-    return {_mm512_max_ps(_mm512_shuffle_ps(b[0], b[1], 0x88), _mm512_shuffle_ps(b[0], b[1], 0xDD))};
+      b[i] = combine(_mm512_shuffle_ps(a[i], a[i + 2], 0x44), _mm512_shuffle_ps(a[i], a[i + 2], 0xEE));
+    return {combine(_mm512_shuffle_ps(b[0], b[1], 0x88), _mm512_shuffle_ps(b[0], b[1], 0xDD))};
   }
 
   template <int Bits>
@@ -190,6 +193,9 @@ struct x86_512 : x86_256<Isa> {
   }
   [[gnu::always_inline]] static std::array<floats<8>, 2> halves(const floats16& a) {
     return {floats<8>{_mm512_castps512_ps256(a.v)}, floats<8>{_mm512_extractf32x8_ps(a.v, 1)}};
+  }
+  [[gnu::always_inline]] static floats16 join(const floats<8>& low, const floats<8>& high) {
+    return {_mm512_insertf32x8(_mm512_castps256_ps512(low.v), high.v, 1)};
   }
   template <int Low, int High, int Count, int To>
   [[gnu::always_inline]] static bytes64 unpack_twice(const std::uint8_t* p) {
