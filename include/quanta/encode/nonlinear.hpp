@@ -46,7 +46,8 @@ template <std::size_t N, class Isa>
   using V = simd::vec<float, N, Isa>;
   using I = simd::vec<std::int32_t, N, Isa>;
   constexpr float integers = 12582912.f + nonlinear_estimate::offset; // 1.5 * 2^23
-  const V slope = simd::multiply_add(v * v, simd::fill<V>(nonlinear_estimate::cubic), simd::fill<V>(nonlinear_estimate::linear));
+  const V cubic = simd::fill<V>(nonlinear_estimate::cubic), linear = simd::fill<V>(nonlinear_estimate::linear);
+  const V slope = simd::multiply_add(v * v, cubic, linear);
   const V number = simd::multiply_add(slope, v, simd::fill<V>(integers));
   const V midpoint = simd::look_up_floats<4>(nonlinear_midpoints.data(), std::bit_cast<I>(number));
   return std::bit_cast<I>(number + simd::select(midpoint <= v, simd::fill<V>(1.f), simd::fill<V>(0.f)));
