@@ -123,8 +123,8 @@ struct linear_block : detail::linear_scales<Kind> {
     }
     if constexpr (bit_bytes > 0) {
       const V below = simd::fill<V>(levels / 2 - 1);
-      const auto bits = static_cast<std::uint32_t>(simd::bits(low > below) | simd::bits(high > below) << 16);
-      const packed<std::uint32_t> word(bits);
+      const auto set = static_cast<std::uint32_t>(simd::bits(low > below) | simd::bits(high > below) << 16);
+      const packed<std::uint32_t> word(set);
       std::memcpy(&planes[bit_bytes * r], &word, bit_bytes);
     }
   }
