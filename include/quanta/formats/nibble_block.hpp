@@ -21,7 +21,7 @@ struct nibble_block_traits {
 constexpr std::uint8_t nibble_of_run(const std::uint8_t* p, std::size_t l) { return p[l % 16] >> (l < 16 ? 0 : 4) & 15; }
 [[gnu::always_inline]] constexpr void assemble_nibbles_of_run(std::uint8_t* p, const std::uint8_t* q) {
   for (std::size_t l = 0; l < 16; l += 8)
-    store_word(p + l, join_nibbles(q + l, q + l + 16));
+    store_word(p + l, pack_nibbles(q + l, q + l + 16));
 }
 
 } // namespace quanta::detail

@@ -38,7 +38,7 @@ struct nvfp4 : detail::nibble_block_traits {
   /// q: the nibbles of 64 weights.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {
     for (std::size_t g = 0; g < 4; ++g)
-      detail::store_word(&qs[8 * g], detail::join_nibbles(q + 16 * g, q + 16 * g + 8));
+      detail::store_word(&qs[8 * g], detail::pack_nibbles(q + 16 * g, q + 16 * g + 8));
   }
 };
 static_assert(sizeof(nvfp4) == row_bytes(tensor_type::nvfp4, nvfp4::block_size));

@@ -56,7 +56,7 @@ struct super_block<6> : detail::super_block_traits {
       scales[g] = s[g];
     for (std::size_t h = 0; h < 2; ++h)
       for (std::size_t l = 0; l < 64; l += 8)
-        detail::store_word(&ql[64 * h + l], detail::join_nibbles(q + 128 * h + l, q + 128 * h + 64 + l));
+        detail::store_word(&ql[64 * h + l], detail::pack_nibbles(q + 128 * h + l, q + 128 * h + 64 + l));
     detail::assemble_crumb_plane<4>(qh, q);
   }
 };

@@ -49,7 +49,7 @@ struct super_block_32_scales : super_block_traits {
 [[gnu::always_inline]] constexpr void assemble_nibbles_32(std::array<std::uint8_t, 128>& qs, const std::uint8_t* q) {
   for (std::size_t c = 0; c < 4; ++c)
     for (std::size_t l = 0; l < 32; l += 8)
-      store_word(&qs[32 * c + l], join_nibbles(q + 64 * c + l, q + 64 * c + 32 + l));
+      store_word(&qs[32 * c + l], pack_nibbles(q + 64 * c + l, q + 64 * c + 32 + l));
 }
 
 } // namespace quanta::detail

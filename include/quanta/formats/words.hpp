@@ -60,7 +60,7 @@ constexpr std::uint8_t gather_bits(std::uint64_t bytes) {
 }
 
 /// 8 codes below 16 at `low` and 8 at `high`, as nibbles of 8 bytes.
-[[gnu::always_inline]] constexpr std::uint64_t join_nibbles(const std::uint8_t* low, const std::uint8_t* high) {
+[[gnu::always_inline]] constexpr std::uint64_t pack_nibbles(const std::uint8_t* low, const std::uint8_t* high) {
   constexpr std::uint64_t nibbles = 0x0F0F0F0F0F0F0F0Full;
   return (load_double_word(low) & nibbles) | (load_double_word(high) & nibbles) << 4;
 }
