@@ -32,8 +32,8 @@ int e2m1_by_comparisons(float x, float scale) {
   return code > 0 && x < 0.f ? code + 8 : code;
 }
 
-/// Groups of `size` values, none so small that its scale is 0, whose largest magnitude is `largest`: one value has it, the others lie
-/// at midpoints of the scale.
+/// Groups of `size` values, none so small that its scale is 0: one value has the largest magnitude, the others lie at midpoints
+/// of the scale that this gives, and beside them.
 template <class B>
 void check_fp4(std::size_t size, std::size_t code_of(std::size_t)) {
   std::mt19937 random(3);

@@ -101,11 +101,11 @@ template <std::size_t N, class Isa>
     simd::store(&magnitude, block_maxima<N, Isa>(x, count, magnitude_of));
     return simd::fill<R>(first_equal<N, Isa>(x, magnitude, magnitude_of));
   }
-  const auto [high, negative_low] = ranges_of_blocks<N, Isa>(x, count);
-  const R extreme = simd::select(negative_low > high, simd::fill<R>(0.f) - negative_low, high);
+  const auto ranges = ranges_of_blocks<N, Isa>(x, count);
+  const R extreme = simd::select(ranges.negative_low > ranges.high, simd::fill<R>(0.f) - ranges.negative_low, ranges.high);
   alignas(64) float magnitude[simd::lanes<R>];
-  return resolve(extreme, negative_low == high, count, [&, high = high](std::size_t j) {
-    simd::store(magnitude, high);
+  return resolve(extreme, ranges.negative_low == ranges.high, count, [&](std::size_t j) {
+    simd::store(magnitude, ranges.high);
     return first_equal<N, Isa>(x + j * N, magnitude[j], magnitude_of);
   });
 }

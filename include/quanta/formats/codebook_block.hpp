@@ -43,6 +43,32 @@ template <class Isa>
   return simd::expand_bits<0xFF, Isa>(bits);
 }
 
+/// Seven bits in each byte and above them their parity: sign indices as sign bits, those of 64 weights a word.
+template <class Isa>
+[[gnu::always_inline]] inline std::array<std::uint64_t, 4> even_sign_words(const simd::code_bytes<Isa>& indices) {
+  static constexpr std::array<std::uint8_t, 16> parity{0,    0x80, 0x80, 0,    0x80, 0,    0,    0x80,
+                                                       0x80, 0,    0,    0x80, 0,    0x80, 0x80, 0};
+  return std::bit_cast<std::array<std::uint64_t, 4>>(indices |
+                                                     (simd::look_up<Isa>(parity, simd::move_bits<0, 4, 0>(indices)) ^
+                                                      simd::look_up<Isa>(parity, simd::move_bits<4, 4, 0>(indices))));
+}
+/// Four sign indices of 7 bits in each word of 4 bytes, moved to a byte each.
+template <class Isa>
+[[gnu::always_inline]] inline simd::code_bytes<Isa> spread_sign_indices(const simd::code_bytes<Isa>& fields) {
+  using V = simd::vec<std::int32_t, 8, Isa>;
+  const V f = std::bit_cast<V>(fields);
+  return std::bit_cast<simd::code_bytes<Isa>>(
+      (f & simd::fill<V>(0x7F)) | (simd::shift_left<1>(f) & simd::fill<V>(0x7F00)) |
+      (simd::shift_left<2>(f) & simd::fill<V>(0x7F0000)) | (simd::shift_left<3>(f) & simd::fill<V>(0x7F000000)));
+}
+/// 64 codes from words of levels, from word First on.
+template <class Book, int First, class Isa>
+[[gnu::always_inline]] inline simd::double_code_bytes<Isa> signed_codes(const simd::index_words<Isa>& levels,
+                                                                        std::uint64_t negative) {
+  return simd::apply_signs<codebook_block_traits::code_offset, Isa>(
+      simd::unpack_levels<static_cast<int>(Book::bits), First, Isa>(levels, Book::values_by_level), negative);
+}
+
 /// 32 codes from the magnitudes of four 8-vectors; `negative` is 0xFF where a value is: 64 + m, or ~m + 65 = 64 - m.
 template <class Isa>
 [[gnu::always_inline]] inline simd::code_bytes<Isa> signed_codes(const std::array<std::uint64_t, 4>& magnitudes,

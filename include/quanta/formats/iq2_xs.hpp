@@ -42,6 +42,14 @@ struct iq2_xs : detail::codebook_block_traits {
     const auto word = [&](int k) __attribute__((always_inline)) { return book::words[four >> 16 * k & 511]; };
     return detail::signed_codes<Isa>({word(0), word(1), word(2), word(3)}, detail::minus_signs<Isa>(four, 9, 16));
   }
+  template <class Isa, int Pair>
+    requires simd::has_word_tables<Isa>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    const auto words = std::bit_cast<simd::index_words<Isa>>(simd::load<simd::double_code_bytes<Isa>>(vectors.data()));
+    const auto levels = simd::look_up_words<512>(book::levels.data(), words);
+    const auto negative = detail::even_sign_words<Isa>(simd::narrow_indices<Isa>(simd::shift_right<9>(words)));
+    return detail::signed_codes<book, 8 * Pair, Isa>(levels, negative[Pair]);
+  }
   /// Entries and sign bytes of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
                                                  const std::uint8_t* signs) {

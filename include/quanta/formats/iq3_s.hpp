@@ -41,6 +41,15 @@ struct iq3_s : detail::codebook_block_traits {
     return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
                                      detail::minus_signs<Isa>(detail::load_word(&signs[4 * Portion])));
   }
+  template <class Isa, int Pair>
+    requires simd::has_word_tables<Isa>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    constexpr std::size_t half = Pair / 2;
+    auto indices = simd::widen_indices<Isa>(simd::load<simd::code_bytes<Isa>>(&qs[32 * half]));
+    indices = simd::set_bits<8>(indices, detail::load_word(&qh[4 * half]));
+    const auto levels = simd::look_up_words<512>(book::levels.data(), indices);
+    return detail::signed_codes<book, Pair % 2 * 16, Isa>(levels, detail::load_double_word(&signs[8 * Pair]));
+  }
   /// Entries of 64 vectors, sign bytes of 32 times 8 weights, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
                                                  const std::uint8_t* sign_bytes) {

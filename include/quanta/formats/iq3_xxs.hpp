@@ -44,6 +44,15 @@ struct iq3_xxs : detail::codebook_block_traits {
     return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
                                      detail::minus_signs<Isa>(detail::load_word(&words[4 * Portion]), 0, 7));
   }
+  template <class Isa, int Pair>
+    requires simd::has_word_tables<Isa>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    const auto entries = simd::load<simd::code_bytes<Isa>>(&qs[Pair / 2 * 32]);
+    const auto levels = simd::look_up_words<256>(book::levels.data(), simd::widen_indices<Isa>(entries));
+    const auto fields = simd::load<simd::code_bytes<Isa>>(words.data());
+    const auto negative = detail::even_sign_words<Isa>(detail::spread_sign_indices<Isa>(fields));
+    return detail::signed_codes<book, Pair % 2 * 16, Isa>(levels, negative[Pair]);
+  }
   /// Entries of 64 vectors, sign bytes of 32 times 8 weights, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
                                                  const std::uint8_t* signs) {

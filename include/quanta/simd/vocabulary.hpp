@@ -2,5 +2,6 @@
 // overrides what its instructions do better, with equal results for every input that the contract allows.
 #pragma once
 
+#include "quanta/simd/books.hpp"
 #include "quanta/simd/codes.hpp"
 #include "quanta/simd/floats.hpp"

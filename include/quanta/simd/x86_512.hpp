@@ -2,11 +2,12 @@
 #pragma once
 
 #include "quanta/simd/x86_256.hpp"
+#include "quanta/simd/x86_512_books.hpp"
 
 namespace quanta::simd::detail {
 
 template <class Isa>
-struct x86_512 : x86_256<Isa> {
+struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   using base = x86_256<Isa>;
   template <std::size_t N>
   using floats = vec<float, N, Isa>;

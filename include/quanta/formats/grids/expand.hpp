@@ -18,6 +18,9 @@ struct expanded {
   static constexpr std::uint8_t value(std::size_t entry, std::size_t j) {
     return of_level[Book[entry] >> bits * j & ((1u << bits) - 1)];
   }
+  /// The values of all levels, for look-ups in registers, and the words of levels.
+  static constexpr std::array<std::uint8_t, 16> values_by_level{values...};
+  static constexpr auto& levels = Book;
   /// Word i holds the values of entry i, one a byte. Read-only data of the program that uses it, 1 to 16 KiB a book. Not
   /// constexpr: compilers work out a constexpr table where they first read its name, and this one only for those who use it.
   static inline constinit const std::array<word, Book.size()> words = [] {

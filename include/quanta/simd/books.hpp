@@ -1,0 +1,53 @@
+// Entries of codebooks out of registers: where one instruction looks 32 words up in a table of 64, a book of 256 or 512
+// words of levels is 4 or 8 of them, and an entry costs no load. Its levels are unpacked 64 at a time. Dot on AVX-512, Zen 5,
+// GFLOP/s: iq3_xxs 22 to 44, iq3_s 22 to 41, iq2_xxs 30 to 47, iq2_xs 38 to 44; the 1,024 words of iq2_s are too many, 43 to 35.
+#pragma once
+
+#include "quanta/simd/codes.hpp"
+
+namespace quanta::simd {
+
+/// Levels that have such tables. The words below are only for these.
+template <class Isa>
+inline constexpr bool has_word_tables = requires { requires native<Isa>::has_word_tables; };
+template <class Isa>
+using index_words = vec<std::uint16_t, 32, Isa>;
+
+/// The low halves of 8 words of 8 bytes at p, and the high ones.
+template <class Isa>
+[[gnu::always_inline]] inline std::array<code_bytes<Isa>, 2> split_double_words(const std::uint8_t* p) {
+  return native<Isa>::split_double_words(p);
+}
+/// 32 bytes as words, and the low bytes of 32 words.
+template <class Isa>
+[[gnu::always_inline]] inline index_words<Isa> widen_indices(const code_bytes<Isa>& bytes) {
+  return native<Isa>::widen_indices(bytes);
+}
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> narrow_indices(const index_words<Isa>& words) {
+  return native<Isa>::narrow_indices(words);
+}
+/// Bit Bit of each word, which is 0, from a bit each.
+template <int Bit, class Isa>
+[[gnu::always_inline]] inline index_words<Isa> set_bits(const index_words<Isa>& words, std::uint32_t bits) {
+  return native<Isa>::template set_bits<Bit>(words, bits);
+}
+/// table[index mod Count] of 32 indices, for Count words.
+template <std::size_t Count, class Isa>
+[[gnu::always_inline]] inline index_words<Isa> look_up_words(const std::uint16_t* table, const index_words<Isa>& indices) {
+  return native<Isa>::template look_up_words<Count>(table, indices);
+}
+/// values[level] of 64 levels, from word First on: 8 levels of 2 bits a word, or 4 of 3 bits.
+template <int Bits, int First, class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> unpack_levels(const index_words<Isa>& words,
+                                                                   const std::array<std::uint8_t, 16>& values) {
+  return native<Isa>::template unpack_levels<Bits, First>(words, values);
+}
+/// Offset + magnitude, or Offset - magnitude where the bit of `negative` is 1.
+template <int Offset, class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> apply_signs(const double_code_bytes<Isa>& magnitudes,
+                                                                 std::uint64_t negative) {
+  return native<Isa>::template apply_signs<Offset>(magnitudes, negative);
+}
+
+} // namespace quanta::simd

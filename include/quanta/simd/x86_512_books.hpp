@@ -1,0 +1,71 @@
+// Codebooks in 512-bit registers: AVX-512 BW looks 32 words up in a table of 64.
+#pragma once
+
+#include <immintrin.h>
+
+#include <array>
+
+#include "quanta/simd/vec.hpp"
+
+namespace quanta::simd::detail {
+
+template <class Isa>
+struct x86_512_books {
+  static constexpr bool has_word_tables = true;
+  using bytes32 = vec<std::uint8_t, 32, Isa>;
+  using bytes64 = vec<std::uint8_t, 64, Isa>;
+  using words32 = vec<std::uint16_t, 32, Isa>;
+
+  [[gnu::always_inline]] static std::array<bytes32, 2> split_double_words(const std::uint8_t* p) {
+    const __m512i v = _mm512_loadu_si512(p);
+    return {bytes32{_mm512_cvtepi64_epi32(v)}, bytes32{_mm512_cvtepi64_epi32(_mm512_srli_epi64(v, 32))}};
+  }
+  [[gnu::always_inline]] static words32 widen_indices(const bytes32& bytes) { return {_mm512_cvtepu8_epi16(bytes.v)}; }
+  [[gnu::always_inline]] static bytes32 narrow_indices(const words32& words) { return {_mm512_cvtepi16_epi8(words.v)}; }
+  template <int Bit>
+  [[gnu::always_inline]] static words32 set_bits(const words32& words, std::uint32_t bits) {
+    return {_mm512_mask_add_epi16(words.v, bits, words.v, _mm512_set1_epi16(1 << Bit))};
+  }
+  template <std::size_t Count>
+  [[gnu::always_inline]] static words32 look_up_words(const std::uint16_t* table, const words32& indices) {
+    if constexpr (Count == 64) {
+      return {_mm512_permutex2var_epi16(_mm512_loadu_si512(table), indices.v, _mm512_loadu_si512(table + 32))};
+    } else { // the next bit chooses the half
+      const __mmask32 upper = _mm512_test_epi16_mask(indices.v, _mm512_set1_epi16(static_cast<short>(Count / 2)));
+      return {_mm512_mask_mov_epi16(look_up_words<Count / 2>(table, indices).v, upper,
+                                    look_up_words<Count / 2>(table + Count / 2, indices).v)};
+    }
+  }
+  /// Each word again for every pair of its levels, shifted so that these are the lowest: one goes to the low byte, one to the
+  /// high one.
+  template <int Bits, int First>
+  [[gnu::always_inline]] static bytes64 unpack_levels(const words32& words, const std::array<std::uint8_t, 16>& values) {
+    constexpr int pairs = Bits == 2 ? 4 : 2, mask = (1 << Bits) - 1;
+    static constexpr auto places = every_word([](int k) { return First + k / pairs; });
+    static constexpr auto shifts = every_word([](int k) { return k % pairs * 2 * Bits; });
+    const __m512i v = _mm512_srlv_epi16(_mm512_permutexvar_epi16(load(places), words.v), load(shifts));
+    const __m512i upper = _mm512_slli_epi16(v, 8 - Bits), low_byte = _mm512_set1_epi16(0xFF);
+    const __m512i levels = _mm512_and_si512(_mm512_ternarylogic_epi64(low_byte, v, upper, 0xCA), _mm512_set1_epi8(mask));
+    const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values.data())));
+    return {_mm512_shuffle_epi8(table, levels)};
+  }
+  template <int Offset>
+  [[gnu::always_inline]] static bytes64 apply_signs(const bytes64& magnitudes, std::uint64_t negative) {
+    const __m512i offset = _mm512_set1_epi8(Offset);
+    return {_mm512_mask_sub_epi8(_mm512_add_epi8(offset, magnitudes.v), negative, offset, magnitudes.v)};
+  }
+
+private:
+  template <class F>
+  static constexpr std::array<std::uint16_t, 32> every_word(F f) {
+    std::array<std::uint16_t, 32> words{};
+    for (int k = 0; k < 32; ++k)
+      words[static_cast<std::size_t>(k)] = static_cast<std::uint16_t>(f(k));
+    return words;
+  }
+  [[gnu::always_inline]] static __m512i load(const std::array<std::uint16_t, 32>& words) {
+    return _mm512_loadu_si512(words.data());
+  }
+};
+
+} // namespace quanta::simd::detail
