@@ -1,6 +1,6 @@
 // Entries of codebooks out of registers: where one instruction looks 32 words up in a table of 64, a book of 256 or 512
 // words of levels is 4 or 8 of them, and an entry costs no load. Its levels are unpacked 64 at a time. Dot on AVX-512, Zen 5,
-// GFLOP/s: iq3_xxs 22 to 44, iq3_s 22 to 41, iq2_xxs 30 to 47, iq2_xs 38 to 44; the 1,024 words of iq2_s are too many, 43 to 35.
+// GFLOP/s: iq3_xxs 22 to 44, iq3_s 22 to 41, iq2_xxs 30 to 47, iq2_xs 38 to 44; with the 1,024 words of iq2_s 43 to 35.
 #pragma once
 
 #include "quanta/simd/codes.hpp"
