@@ -2,6 +2,7 @@
 // the vectors; then the d that is best for these. From many d, since what is best for one d is best near it too.
 #pragma once
 
+#include "quanta/dequantize.hpp"
 #include "quanta/encode/codebook_ternary.hpp"
 #include "quanta/encode/thorough/codebook_lines.hpp"
 #include "quanta/encode/thorough/runs.hpp"
