@@ -1,5 +1,5 @@
 # The golden bytes with every compiler of the promise that is installed, unoptimized, as usual, and as far as it goes. A run takes a
-# third of the combinations, another one each day; the others say that they are skipped. QUANTA_FULL_SWEEP in the environment: all.
+# quarter of the combinations, another one each day; the others say that they are skipped. QUANTA_FULL_SWEEP in the environment: all.
 
 set(QUANTA_TEST_COMPILERS g++-12 clang++-14 clang++-19 CACHE STRING
     "Compilers that have to give the golden bytes, beside this build's own, g++ and clang++")
