@@ -50,14 +50,14 @@ struct fp4_groups {
   template <class R>
   [[gnu::always_inline]] void set(std::size_t first, const R& halved, const R& largest) {
     simd::store(scale + first, halved);
-    simd::store(inverse + first, simd::fill<R>(1.f) / halved);
+    simd::store(inverse + first, inverse_or_zero(halved)); // 0 for zeros: 0 times infinity would have no code
     const auto in_range = (largest <= halved * simd::fill<R>(0x1p20f)) & (simd::fill<R>(0x1p-126f) <= halved);
     plain |= simd::bits(in_range | (largest == simd::fill<R>(0.f))) << first;
   }
 };
 
 /// The codes where a scale is at the end of its range: differences round, and the first of equals counts.
-template <std::size_t N>
+template <std::size_t N, class Isa>
 [[gnu::noinline]] inline void e2m1_codes_by_distance(const float* x, float scale, std::uint8_t* codes) {
   for (std::size_t i = 0; i < N; ++i) {
     codes[i] = 0;
@@ -119,7 +119,7 @@ void encode_fp4(const float* x, std::size_t blocks, mxfp4* out) {
                             e2m1_code<Isa>(simd::load<V>(x + 16), scale, inverse));
       } else {
         alignas(32) std::uint8_t codes[N];
-        e2m1_codes_by_distance<N>(x, groups.scale[j], codes);
+        e2m1_codes_by_distance<N, Isa>(x, groups.scale[j], codes);
         out[j].assemble(codes);
       }
     }
@@ -171,7 +171,7 @@ void encode_fp4(const float* x, std::size_t blocks, nvfp4* out) {
           if (groups.plain >> (first + k) & 1)
             simd::store_bytes(codes + N * k, e2m1_code<Isa>(simd::load<V>(x + N * k), scale, inverse));
           else
-            e2m1_codes_by_distance<N>(x + N * k, groups.scale[first + k], codes + N * k);
+            e2m1_codes_by_distance<N, Isa>(x + N * k, groups.scale[first + k], codes + N * k);
         }
         out[j].assemble(codes);
       }
