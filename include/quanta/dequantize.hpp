@@ -106,11 +106,21 @@ template <class Isa, super_format B, class F>
 [[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
   for (std::size_t b = 0; b < blocks; ++b) {
     const group_factors<Isa, B> factors(row[b]);
-    simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+    const auto decode = [&](auto portion, const auto& codes) __attribute__((always_inline)) {
       constexpr std::size_t group = 32 * portion() / B::group_size;
-      decode_portion<Isa, B>(row[b].template codes<Isa, portion()>(), factors.scale + group, factors.minimum + group,
-                             super_block_size * b + 32 * portion(), f);
-    });
+      decode_portion<Isa, B>(codes, factors.scale + group, factors.minimum + group, super_block_size * b + 32 * portion(), f);
+    };
+    if constexpr (unpacks_double_portions<Isa, B> && requires { requires B::decodes_by_pairs; }) {
+      const auto pairs = all_double_codes<Isa>(row[b]);
+      simd::unroll<4>([&](auto pair) __attribute__((always_inline)) {
+        const auto [low, high] = simd::halves<Isa>(pairs[pair()]);
+        decode(std::integral_constant<int, 2 * pair()>{}, low);
+        decode(std::integral_constant<int, 2 * pair() + 1>{}, high);
+      });
+    } else {
+      simd::unroll<8>([&](auto portion)
+                          __attribute__((always_inline)) { decode(portion, row[b].template codes<Isa, portion()>()); });
+    }
   }
 }
 

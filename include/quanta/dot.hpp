@@ -181,50 +181,52 @@ template <class Isa>
   return simd::load<simd::vec<std::int16_t, 16, Isa>>(reinterpret_cast<const std::int16_t*>(y.bsums.data()));
 }
 
-/// Formats that unpack two portions at once. For the others joining them costs what it saves (codebooks: 5 to 10 % slower).
-template <class Isa, class B>
-inline constexpr bool unpacks_double_portions = simd::has_double_portions<Isa> && requires(const B& w) {
-  w.template double_codes<Isa, 0>();
-};
+/// Portion Step of a super-block and of its activations, or two of them from 2 Step on.
+template <class Isa, bool Two, int Step, class B>
+[[gnu::always_inline]] inline auto codes_of_step(const B& w) {
+  if constexpr (Two)
+    return w.template double_codes<Isa, Step>();
+  else
+    return w.template codes<Isa, Step>();
+}
+template <class Isa, bool Two, int Step>
+[[gnu::always_inline]] inline auto signed_codes_of_step(const q8_k& y) {
+  if constexpr (Two)
+    return y.template double_signed_codes<Isa, Step>();
+  else
+    return y.template signed_codes<Isa, Step>();
+}
 
 /// sum of s[g] * (c[i] - code_offset) * Y[i] over the quads of each lane: exact.
 template <class Isa, class B>
 [[gnu::always_inline]] inline simd::quad_sums<Isa> integer_part(const B& w, const q8_k& y) {
   constexpr int group_size = static_cast<int>(B::group_size);
-  const auto zero = simd::fill<simd::quad_sums<Isa>>(0);
-  simd::quad_sums<Isa> total = zero;
-  if constexpr (group_size == super_block_size) {
-    simd::quad_sums<Isa> totals[2] = {zero, zero}; // two, since one would wait for itself
-    simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
-      auto& t = totals[portion() % 2];
-      t = simd::accumulate_quads<Isa>(t, w.template codes<Isa, portion()>(), y.template signed_codes<Isa, portion()>());
-    });
-    total = totals[0] + totals[1];
-  } else if constexpr (unpacks_double_portions<Isa, B>) {
-    using sums = simd::double_quad_sums<Isa>;
-    const auto scales = simd::prepare_scales<group_size, Isa>(w.group_scales());
-    sums totals[2] = {simd::fill<sums>(0), simd::fill<sums>(0)};
-    simd::unroll<4>([&](auto pair) __attribute__((always_inline)) {
-      auto& t = totals[pair() % 2];
-      t = simd::add_scaled_quads<pair(), group_size, Isa>(t, w.template double_codes<Isa, pair()>(),
-                                                          y.template double_signed_codes<Isa, pair()>(), scales);
-    });
+  constexpr bool two = unpacks_double_portions<Isa, B>; // portions a step
+  using sums = std::conditional_t<two, simd::double_quad_sums<Isa>, simd::quad_sums<Isa>>;
+  [[maybe_unused]] const auto scales = [&]() __attribute__((always_inline)) {
+    if constexpr (group_size < super_block_size)
+      return simd::prepare_scales<group_size, Isa>(w.group_scales());
+    else
+      return 0;
+  }();
+  sums totals[2] = {simd::fill<sums>(0), simd::fill<sums>(0)}; // two, since one would wait for itself
+  simd::unroll<two ? 4 : 8>([&](auto step) __attribute__((always_inline)) {
+    const auto codes = codes_of_step<Isa, two, step()>(w);
+    const auto activations = signed_codes_of_step<Isa, two, step()>(y);
+    auto& t = totals[step() % 2];
+    if constexpr (group_size == super_block_size)
+      t = simd::add_quads(t, codes, activations);
+    else if constexpr (B::code_offset == 128) // signed bytes
+      t = simd::add_scaled_signed_quads<step(), group_size, Isa>(
+          t, codes ^ simd::fill<std::remove_cvref_t<decltype(codes)>>(0x80), activations, scales);
+    else
+      t = simd::add_scaled_quads<step(), group_size, Isa>(t, codes, activations, scales);
+  });
+  simd::quad_sums<Isa> total;
+  if constexpr (two)
     total = simd::add_halves<Isa>(totals[0] + totals[1]);
-  } else {
-    simd::quad_sums<Isa> totals[2] = {zero, zero};
-    const auto scales = simd::prepare_scales<group_size, Isa>(w.group_scales());
-    simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
-      auto& t = totals[portion() % 2];
-      const auto codes = w.template codes<Isa, portion()>();
-      const auto activations = y.template signed_codes<Isa, portion()>();
-      if constexpr (B::code_offset == 128) // signed bytes
-        t = simd::add_scaled_signed_quads<portion(), group_size, Isa>(t, codes ^ simd::fill<simd::code_bytes<Isa>>(0x80),
-                                                                      activations, scales);
-      else
-        t = simd::add_scaled_quads<portion(), group_size, Isa>(t, codes, activations, scales);
-    });
+  else
     total = totals[0] + totals[1];
-  }
   if constexpr (B::code_offset != 0 && B::code_offset != 128) { // through the sums of 16 activations
     static_assert((B::code_offset & (B::code_offset - 1)) == 0);
     simd::vec<std::int16_t, 16, Isa> s;

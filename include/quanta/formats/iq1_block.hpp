@@ -26,6 +26,17 @@ struct iq1_block_traits : codebook_block_traits {
     return simd::from_words<Isa>(words[entries[0]], words[entries[1]], words[entries[2]], words[entries[3]]) +
            simd::from_words<Isa>(shifts[down[0]], shifts[down[1]], shifts[down[2]], shifts[down[3]]);
   }
+  /// 64 codes of vectors 8 Pair and on, from the low and the high bits of 32 entries; 1 in `down` where the shift is.
+  template <int Pair, class Isa>
+  [[gnu::always_inline]] static simd::double_code_bytes<Isa>
+  shifted_codes(const std::array<std::uint8_t, 32>& low, const simd::index_words<Isa>& high,
+                const simd::index_words<Isa>& down) {
+    using W = simd::index_words<Isa>;
+    const W indices = simd::widen_indices<Isa>(simd::load<simd::code_bytes<Isa>>(low.data())) | high;
+    const W two = simd::shift_left<1>(down), less = two | simd::shift_left<8>(two); // bytes that are 2 where down
+    return simd::load_double_words<Pair>(book::words.data(), indices) + simd::fill<simd::double_code_bytes<Isa>>(1) -
+           simd::repeat_words<Pair>(less);
+  }
 };
 
 } // namespace quanta::detail

@@ -45,6 +45,12 @@ struct iq1_m : detail::iq1_block_traits {
     return shifted_codes<Isa>({entry(k), entry(k + 1), entry(k + 2), entry(k + 3)},
                               {is_down(k), is_down(k + 1), is_down(k + 2), is_down(k + 3)});
   }
+  template <class Isa, int Pair>
+    requires simd::has_word_tables<Isa>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    return shifted_codes<Pair>(qs, simd::spread_fields<4, 4, 0, 3, 8, Isa>(qh.data()),
+                               simd::spread_fields<4, 4, 3, 1, 0, Isa>(qh.data()));
+  }
   /// Entries and shifts (not 0: down) of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 d, const std::uint8_t* s, const std::uint16_t* entries,
                                                  const std::uint8_t* down) {

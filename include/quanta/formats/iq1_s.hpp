@@ -37,6 +37,13 @@ struct iq1_s : detail::iq1_block_traits {
     return shifted_codes<Isa>({entry(k), entry(k + 1), entry(k + 2), entry(k + 3)},
                               {is_down(k), is_down(k + 1), is_down(k + 2), is_down(k + 3)});
   }
+  template <class Isa, int Pair>
+    requires simd::has_word_tables<Isa>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    const auto* words = reinterpret_cast<const std::uint8_t*>(qh.data());
+    return shifted_codes<Pair>(qs, simd::spread_fields<3, 4, 0, 3, 8, Isa>(words),
+                               simd::spread_fields<0, 4, 15, 1, 0, Isa>(words));
+  }
   /// Entries and shifts (not 0: down) of 32 vectors, the four of a group shifted alike; s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
                                                  const std::uint8_t* down) {

@@ -43,6 +43,14 @@ struct iq2_s : detail::codebook_block_traits {
     return detail::signed_codes<Isa>({words[entry(k)], words[entry(k + 1)], words[entry(k + 2)], words[entry(k + 3)]},
                                      detail::minus_signs<Isa>(detail::load_word(&signs[k])));
   }
+  template <class Isa, int Pair>
+    requires simd::has_word_tables<Isa>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    const auto low = simd::widen_indices<Isa>(simd::load<simd::code_bytes<Isa>>(qs.data()));
+    const auto high = simd::spread_fields<2, 8, 0, 2, 8, Isa>(qh.data());
+    return simd::apply_signs<code_offset, Isa>(simd::load_double_words<Pair>(book::words.data(), low | high),
+                                               detail::load_double_word(&signs[8 * Pair]));
+  }
   /// Entries and sign bytes of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
                                                  const std::uint8_t* sign_bytes) {

@@ -18,6 +18,7 @@ namespace quanta {
 
 struct iq3_s : detail::codebook_block_traits {
   static constexpr std::size_t group_size = 32;
+  static constexpr bool decodes_by_pairs = true;
   using book = grids::expanded<grids::iq3s, 1, 3, 5, 7, 9, 11, 13, 15>;
   static constexpr tensor_type type = tensor_type::iq3_s;
   static constexpr std::string_view name = "iq3_s";

@@ -18,6 +18,7 @@ namespace quanta {
 
 struct iq3_xxs : detail::codebook_block_traits {
   static constexpr std::size_t group_size = 32;
+  static constexpr bool decodes_by_pairs = true;
   static constexpr float unit = 0.25f;
   using book = grids::expanded<grids::iq3xxs, 4, 12, 20, 28, 36, 44, 52, 62>;
   static constexpr tensor_type type = tensor_type::iq3_xxs;

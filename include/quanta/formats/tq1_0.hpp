@@ -15,7 +15,7 @@ namespace quanta {
 
 struct tq1_0 : detail::super_block_traits {
   static constexpr std::size_t group_size = 256;
-  static constexpr bool affine = false;
+  static constexpr bool affine = false, decodes_by_pairs = true;
   static constexpr int code_offset = 1, levels = 3;
   static constexpr tensor_type type = tensor_type::tq1_0;
   static constexpr std::string_view name = "tq1_0";
@@ -50,6 +50,13 @@ struct tq1_0 : detail::super_block_traits {
     else // the last digits of 16 bytes, and four digits of 4
       return simd::ternary_digits<1, 1, Isa>(last_bytes<Isa>());
   }
+  template <class Isa, int Pair>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    using V = simd::code_bytes<Isa>;
+    const V low = Pair < 3 ? simd::load<V>(qs.data()) : simd::load_twice<Isa>(&qs[32]);
+    const V high = Pair < 2 ? low : Pair == 2 ? simd::load_twice<Isa>(&qs[32]) : short_bytes<Isa>();
+    return simd::ternary_digits<powers_of_pair<Pair>, Isa>(simd::join<Isa>(low, high));
+  }
   /// qs, q: codes of 256 weights.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* q) {
     d = scale;
@@ -68,6 +75,19 @@ private:
         t = 3 * t + (n < Digits ? q[k + n * Count] : 0u);
       qs[First + k] = static_cast<std::uint8_t>((t * 256 + 242) / 243);
     }
+  }
+  template <int Pair>
+  static constexpr std::array<std::uint8_t, 64> powers_of_pair = [] {
+    std::array<std::uint8_t, 64> all{};
+    for (std::size_t i = 0; i < 64; ++i)
+      all[i] = powers[place_of(64 * Pair + i).digit];
+    return all;
+  }();
+  /// The bytes of portion 7: the last digits of 16, and four times 4.
+  template <class Isa>
+  [[gnu::always_inline]] simd::code_bytes<Isa> short_bytes() const {
+    const std::uint64_t four = detail::load_word(&qs[48]) * 0x100000001ull;
+    return simd::from_words<Isa>(detail::load_double_word(&qs[32]), detail::load_double_word(&qs[40]), four, four);
   }
   /// The bytes of portion 7, each multiplied so that its digit is the first.
   template <class Isa>

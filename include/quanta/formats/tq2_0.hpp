@@ -28,6 +28,10 @@ struct tq2_0 : detail::super_block_traits {
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     return simd::unpack_bits<Portion % 4 * 2, 2, 0, Isa>(&qs[Portion / 4 * 32]);
   }
+  template <class Isa, int Pair>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    return simd::unpack_twice<Pair % 2 * 4, Pair % 2 * 4 + 2, 2, 0, Isa>(&qs[Pair / 2 * 32]);
+  }
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* q) {
     d = scale;
     detail::assemble_crumb_plane<0>(qs, q);

@@ -27,17 +27,21 @@ namespace detail {
 template <class Isa, class B>
 [[gnu::always_inline]] inline void stored_codes(const B& block, std::uint8_t* codes) {
   using layout = packed_layout<Isa, B>;
-  const auto put = [&](std::size_t at, simd::code_bytes<Isa> c) __attribute__((always_inline)) {
+  const auto put = [&]<class V>(std::size_t at, V c) __attribute__((always_inline)) {
     if constexpr (layout::signed_codes && !layout::looked_up)
-      c = c ^ simd::fill<simd::code_bytes<Isa>>(0x80);
+      c = c ^ simd::fill<V>(0x80);
     simd::store(codes + at, c);
   };
-  if constexpr (super_format<B>) {
+  if constexpr (super_format<B> && layout::looked_up) {
     simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
-      if constexpr (layout::looked_up)
-        put(32 * portion(), block.template indices<Isa, portion()>());
-      else
-        put(32 * portion(), block.template codes<Isa, portion()>());
+      put(32 * portion(), block.template indices<Isa, portion()>());
+    });
+  } else if constexpr (super_format<B> && unpacks_double_portions<Isa, B>) {
+    const auto all = all_double_codes<Isa>(block);
+    simd::unroll<4>([&](auto pair) __attribute__((always_inline)) { put(64 * pair(), all[pair()]); });
+  } else if constexpr (super_format<B>) {
+    simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+      put(32 * portion(), block.template codes<Isa, portion()>());
     });
   } else {
     for (std::size_t run = 0; run < runs_of<B>; ++run) {

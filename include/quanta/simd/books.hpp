@@ -37,6 +37,23 @@ template <std::size_t Count, class Isa>
 [[gnu::always_inline]] inline index_words<Isa> look_up_words(const std::uint16_t* table, const index_words<Isa>& indices) {
   return native<Isa>::template look_up_words<Count>(table, indices);
 }
+/// table[index] of 8 indices, from 8 Pair on. Larger books stay in memory; what is in registers are the indices.
+template <int Pair, class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> load_double_words(const std::uint64_t* table,
+                                                                       const index_words<Isa>& indices) {
+  return native<Isa>::template load_double_words<Pair>(table, indices);
+}
+/// 32 fields of 16 bytes at p, `Fields` of them in each word of 2 bytes and Width bits apart: Count bits from bit From, moved
+/// to bit To of a word each.
+template <int Width, int Fields, int From, int Count, int To, class Isa>
+[[gnu::always_inline]] inline index_words<Isa> spread_fields(const std::uint8_t* p) {
+  return native<Isa>::template spread_fields<Width, Fields, From, Count, To>(p);
+}
+/// Each of 8 words, from word 8 Pair on, four times.
+template <int Pair, class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> repeat_words(const index_words<Isa>& words) {
+  return native<Isa>::template repeat_words<Pair>(words);
+}
 /// values[level] of 64 levels, from word First on: 8 levels of 2 bits a word, or 4 of 3 bits.
 template <int Bits, int First, class Isa>
 [[gnu::always_inline]] inline double_code_bytes<Isa> unpack_levels(const index_words<Isa>& words,

@@ -88,6 +88,13 @@ template <class Isa>
                                                       const code_bytes<Isa>& indices) {
   return native<Isa>::look_up(table, indices);
 }
+/// table[indices], all indices below 16.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> look_up_bytes(const std::array<std::uint8_t, 16>& table,
+                                                                      const vec<std::uint8_t, N, Isa>& indices) {
+  return detail::split<vec<std::uint8_t, N, Isa>>(
+      [&](const auto& i) __attribute__((always_inline)) { return native<Isa>::look_up_register(table, i); }, indices);
+}
 /// 32 bytes from 32 bits: byte i is Value if bit i is set, else 0.
 template <std::uint8_t Value, class Isa>
 [[gnu::always_inline]] inline code_bytes<Isa> expand_bits(std::uint32_t bits) {
@@ -140,14 +147,14 @@ template <class Isa, std::size_t N>
   return detail::split<vec<std::int32_t, N / 4, Isa>>(
       [](const auto& a, const auto& b) __attribute__((always_inline)) { return native<Isa>::quad_dot(a, b); }, u, s);
 }
-/// sums + quad_dot(u, s), in one instruction where there is one.
-template <class Isa>
-[[gnu::always_inline]] inline quad_sums<Isa> accumulate_quads(const quad_sums<Isa>& sums, const code_bytes<Isa>& u,
-                                                              const code_bytes<Isa>& s) {
-  if constexpr (requires { native<Isa>::accumulate_quads(sums, u, s); })
-    return native<Isa>::accumulate_quads(sums, u, s);
-  else
-    return sums + quad_dot<Isa>(u, s);
+/// sums[k] + the dot product of quad k of u and s; u <= 127 unless the level has wide quads.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> add_quads(const vec<std::int32_t, N, Isa>& sums,
+                                                                  const vec<std::uint8_t, 4 * N, Isa>& u,
+                                                                  const vec<std::uint8_t, 4 * N, Isa>& s) {
+  using R = vec<std::int32_t, N, Isa>;
+  return detail::split<R>([](const auto& a, const auto& b, const auto& c)
+                                      __attribute__((always_inline)) { return native<Isa>::add_quads(a, b, c); }, sums, u, s);
 }
 /// The same as quad_dot with u - Offset in place of u, exact for every signed s, -128 included. Offset is at most 64 and
 /// u <= 127, or it is 128 and u is any byte.
@@ -219,6 +226,13 @@ template <class Isa>
 [[gnu::always_inline]] inline double_code_bytes<Isa> join(const code_bytes<Isa>& low, const code_bytes<Isa>& high) {
   return native<Isa>::join(low, high);
 }
+/// Both portions of two.
+template <class Isa>
+[[gnu::always_inline]] inline std::array<code_bytes<Isa>, 2> halves(const double_code_bytes<Isa>& codes)
+  requires has_double_portions<Isa>
+{
+  return native<Isa>::halves(codes);
+}
 /// unpack_bits of the same 32 bytes from bit Low, then from bit High: both below To or neither.
 template <int Low, int High, int Count, int To, class Isa>
 [[gnu::always_inline]] inline double_code_bytes<Isa> unpack_twice(const std::uint8_t* p) {
@@ -232,6 +246,24 @@ template <int Pair, int Group, class Isa, class Scales>
   requires has_double_portions<Isa>
 {
   return native<Isa>::template add_scaled_quads<Pair, Group>(sums, u, s, scales);
+}
+template <int Pair, int Group, class Isa, class Scales>
+[[gnu::always_inline]] inline double_quad_sums<Isa>
+add_scaled_signed_quads(const double_quad_sums<Isa>& sums, const double_code_bytes<Isa>& c, const double_code_bytes<Isa>& s,
+                        const Scales& scales)
+  requires has_double_portions<Isa>
+{
+  return native<Isa>::template add_scaled_signed_quads<Pair, Group>(sums, c, s, scales);
+}
+/// unpack_nibbles of 16 bytes, then of the next 16.
+template <class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> unpack_nibbles_twice(const std::uint8_t* p) {
+  return native<Isa>::unpack_nibbles_twice(p);
+}
+/// Ternary digits: 3 * (byte * power mod 256) / 256, a power a byte.
+template <const auto& Powers, class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> ternary_digits(const double_code_bytes<Isa>& bytes) {
+  return native<Isa>::template ternary_digits<Powers>(bytes);
 }
 /// Lane k plus lane k + 8.
 template <class Isa>

@@ -36,13 +36,6 @@ template <class Isa>
   native<Isa>::transpose_words(p, stride, out, out_stride);
 }
 
-/// table[indices], all indices below 16.
-template <std::size_t N, class Isa>
-[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> look_up_bytes(const std::array<std::uint8_t, 16>& table,
-                                                                      const vec<std::uint8_t, N, Isa>& indices) {
-  return detail::split<vec<std::uint8_t, N, Isa>>(
-      [&](const auto& i) __attribute__((always_inline)) { return native<Isa>::look_up_register(table, i); }, indices);
-}
 /// The same two words at p in every lane.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::int16_t, N, Isa> broadcast_pair(const std::int16_t* p) {
@@ -59,15 +52,6 @@ template <std::size_t N, class Isa>
   });
 }
 
-/// sums[k] + the dot product of quad k of u and s; u <= 127 unless the level has wide quads.
-template <std::size_t N, class Isa>
-[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> add_quads(const vec<std::int32_t, N, Isa>& sums,
-                                                                  const vec<std::uint8_t, 4 * N, Isa>& u,
-                                                                  const vec<std::uint8_t, 4 * N, Isa>& s) {
-  using R = vec<std::int32_t, N, Isa>;
-  return detail::split<R>([](const auto& a, const auto& b, const auto& c)
-                                      __attribute__((always_inline)) { return native<Isa>::add_quads(a, b, c); }, sums, u, s);
-}
 /// pairs[k] + u[2k] * s[2k] + u[2k+1] * s[2k+1], which int16 holds.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::int16_t, N, Isa> add_byte_pairs(const vec<std::int16_t, N, Isa>& pairs,

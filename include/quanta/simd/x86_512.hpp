@@ -17,7 +17,8 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   using floats16 = vec<float, 16, Isa, shape::single>;
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
   using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_fold, base::to_float, base::truncate,
-      base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::fold;
+      base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::fold,
+      base::ternary_digits;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
     __m512 r = a.v;
@@ -152,7 +153,7 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
     const __m256i a = u.v, b = s.v;
     return {_mm256_dpbusd_epi32(_mm256_setzero_si256(), a, b)};
   }
-  [[gnu::always_inline]] static ints8 accumulate_quads(const ints8& sums, const bytes32& u, const bytes32& s) {
+  [[gnu::always_inline]] static ints8 add_quads(const ints8& sums, const bytes32& u, const bytes32& s) {
     const __m256i a = sums.v, b = u.v, c = s.v;
     return {_mm256_dpbusd_epi32(a, b, c)};
   }
@@ -192,6 +193,10 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
     const __m512i v = a.v;
     return {_mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1))};
   }
+  [[gnu::always_inline]] static std::array<bytes32, 2> halves(const bytes64& a) {
+    const __m512i v = a.v;
+    return {bytes32{_mm512_castsi512_si256(v)}, bytes32{_mm512_extracti64x4_epi64(v, 1)}};
+  }
   [[gnu::always_inline]] static std::array<floats<8>, 2> halves(const floats16& a) {
     return {floats<8>{_mm512_castps512_ps256(a.v)}, floats<8>{_mm512_extractf32x8_ps(a.v, 1)}};
   }
@@ -210,6 +215,29 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
     const __m512i both = _mm512_broadcast_i64x4(load_wide(p)), by = *reinterpret_cast<const __m512i*>(distance.data());
     const __m512i moved = Low >= To ? _mm512_srlv_epi64(both, by) : _mm512_sllv_epi64(both, by);
     return {_mm512_and_si512(moved, _mm512_set1_epi8(static_cast<char>(((1 << Count) - 1) << To)))};
+  }
+  /// floor(3 b / 256) = (b + b / 2) / 128, rounded down: of complements, since averages are rounded up.
+  template <const auto& Powers>
+  [[gnu::always_inline]] static bytes64 ternary_digits(const bytes64& bytes) {
+    alignas(64) static constexpr auto even_odd = [] {
+      std::array<std::uint16_t, 64> r{};
+      for (std::size_t i = 0; i < 64; ++i)
+        r[i % 2 * 32 + i / 2] = Powers[i];
+      return r;
+    }();
+    const auto* powers = reinterpret_cast<const __m512i*>(even_odd.data());
+    const __m512i b = bytes.v, ones = _mm512_set1_epi8(-1), high_bytes = _mm512_set1_epi16(static_cast<short>(0xFF00));
+    const __m512i even = _mm512_mullo_epi16(b, powers[0]), odd = _mm512_mullo_epi16(_mm512_and_si512(b, high_bytes), powers[1]);
+    const __m512i less = _mm512_ternarylogic_epi64(high_bytes, odd, even, 0x35); // ~(high ? odd : even)
+    const __m512i digits = _mm512_srli_epi16(_mm512_avg_epu8(less, _mm512_avg_epu8(less, ones)), 6);
+    return {_mm512_andnot_si512(digits, _mm512_set1_epi8(3))};
+  }
+  /// 32 nibbles of 16 bytes, twice: the low ones of 16 bytes first.
+  [[gnu::always_inline]] static bytes64 unpack_nibbles_twice(const std::uint8_t* p) {
+    alignas(64) static constexpr std::array<std::int64_t, 8> distance{0, 0, 4, 4, 0, 0, 4, 4};
+    const __m512i bytes = _mm512_castsi256_si512(load_wide(p)), both = _mm512_shuffle_i64x2(bytes, bytes, 0x50);
+    const __m512i moved = _mm512_srlv_epi64(both, *reinterpret_cast<const __m512i*>(distance.data()));
+    return {_mm512_and_si512(moved, _mm512_set1_epi8(15))};
   }
   template <int Lane>
   [[gnu::always_inline]] static floats16 broadcast_two_lanes(const floats<8>& a) {
@@ -264,6 +292,13 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
                                                         const typename base::words16& scales) {
     const __m512i a = u.v, b = s.v;
     return add_scaled_pairs<Portion, Group>(sums, _mm512_maddubs_epi16(a, b), scales);
+  }
+  template <int Portion, int Group>
+  [[gnu::always_inline]] static ints16 add_scaled_signed_quads(const ints16& sums, const bytes64& c, const bytes64& s,
+                                                               const typename base::words16& scales) {
+    const __m512i a = c.v, b = s.v, zero = _mm512_setzero_si512();
+    const __m512i with_sign = _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(b), zero, a);
+    return add_scaled_pairs<Portion, Group>(sums, _mm512_maddubs_epi16(_mm512_abs_epi8(b), with_sign), scales);
   }
   [[gnu::always_inline]] static ints16 widen(small_integers n) { return {_mm512_cvtepi8_epi32(base::to_register(n))}; }
   /// Scales are 16 words in a register; with 32 registers there is room for the permutations that spread them.
