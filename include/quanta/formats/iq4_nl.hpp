@@ -25,6 +25,7 @@ struct iq4_nl : detail::nibble_block_traits {
 
   constexpr float scale(std::size_t) const { return static_cast<float>(d.get()); }
   constexpr int code(std::size_t i) const { return codes_by_nibble[detail::nibble_of_run(qs.data(), i)]; }
+  [[gnu::always_inline]] const std::uint8_t* nibbles(std::size_t) const { return qs.data(); }
   template <class Isa>
   [[gnu::always_inline]] simd::code_bytes<Isa> indices(std::size_t) const {
     return simd::unpack_nibbles<Isa>(qs.data());

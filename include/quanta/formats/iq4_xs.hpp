@@ -40,6 +40,7 @@ struct iq4_xs : detail::super_block_traits {
   constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(group_scales()[g]); }
   constexpr float minimum(std::size_t) const { return 0.f; }
   constexpr int code(std::size_t i) const { return codes_by_nibble[detail::nibble_of_run(&qs[i / 32 * 16], i % 32)]; }
+  [[gnu::always_inline]] const std::uint8_t* nibbles(std::size_t run) const { return &qs[16 * run]; }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> indices() const {
     return simd::unpack_nibbles<Isa>(&qs[16 * Portion]);

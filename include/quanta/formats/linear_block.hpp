@@ -88,7 +88,12 @@ struct linear_block : detail::linear_scales<Kind> {
     return q;
   }
 
-  /// The codes of one run.
+  /// The codes of one run: its 16 bytes, or all of them.
+  [[gnu::always_inline]] const std::uint8_t* nibbles(std::size_t r) const
+    requires(Bits == 4 && run == detail::run_size)
+  {
+    return &planes[nibbles_at + nibble_bytes * r];
+  }
   template <class Isa>
     requires(run == detail::run_size)
   [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t r) const {
@@ -104,6 +109,29 @@ struct linear_block : detail::linear_scales<Kind> {
       std::memcpy(&high, &planes[4 * r], 4);
       q = q | simd::expand_bits<1 << bit_shift, Isa>(high);
     }
+    return q;
+  }
+
+  /// The codes of a run of 16, a byte each.
+  [[gnu::always_inline]] constexpr std::array<std::uint64_t, 2> code_words() const
+    requires(run == 16)
+  {
+    std::array<std::uint64_t, 2> q{};
+    if constexpr (Bits == 8) {
+      q = {detail::load_double_word(&planes[0]), detail::load_double_word(&planes[8])};
+    } else if constexpr (nibble_bytes > 0) {
+      const std::uint64_t nibbles = detail::load_double_word(&planes[nibbles_at]);
+      q = {nibbles & 0x0F0F0F0F0F0F0F0Full, nibbles >> 4 & 0x0F0F0F0F0F0F0F0Full};
+    }
+    if constexpr (crumb_bytes > 0) {
+      const std::uint32_t crumbs = detail::load_word(&planes[crumbs_at]);
+      const auto four = [crumbs](int shift) { return crumbs >> shift & 0x03030303u; };
+      q[0] |= detail::join_words(four(0), four(2)) << crumb_shift;
+      q[1] |= detail::join_words(four(4), four(6)) << crumb_shift;
+    }
+    if constexpr (bit_bytes > 0)
+      for (std::size_t k = 0; k < 2; ++k)
+        q[k] |= (detail::spread_bits(planes[k]) & 0x0101010101010101ull) << bit_shift;
     return q;
   }
 

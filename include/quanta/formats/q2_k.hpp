@@ -15,7 +15,7 @@
 namespace quanta {
 
 template <>
-struct super_block<2> : detail::super_block_traits {
+struct super_block<2> : detail::planar_super_block<super_block<2>> {
   static constexpr std::size_t group_size = 16;
   static constexpr bool affine = true;
   static constexpr int code_offset = 0, levels = 4, largest_scale = 15;
@@ -40,13 +40,8 @@ struct super_block<2> : detail::super_block_traits {
   }
   constexpr int code(std::size_t i) const { return qs[i / 128 * 32 + i % 32] >> 2 * (i % 128 / 32) & 3; }
 
-  template <class Isa, int Portion>
-  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    return simd::unpack_bits<Portion % 4 * 2, 2, 0, Isa>(&qs[Portion / 4 * 32]);
-  }
-  template <class Isa, int Pair>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return simd::unpack_twice<Pair % 2 * 4, Pair % 2 * 4 + 2, 2, 0, Isa>(&qs[Pair / 2 * 32]);
+  static constexpr std::array<detail::bit_field, 1> fields(int portion) {
+    return {{{16 + portion / 4 * 32, portion % 4 * 2, 2, 0}}};
   }
   [[gnu::always_inline]] constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m,
                                                  const std::uint8_t* q) {

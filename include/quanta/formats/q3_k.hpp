@@ -16,7 +16,7 @@
 namespace quanta {
 
 template <>
-struct super_block<3> : detail::super_block_traits {
+struct super_block<3> : detail::planar_super_block<super_block<3>> {
   static constexpr std::size_t group_size = 16;
   static constexpr bool affine = false;
   static constexpr int code_offset = 4, levels = 8;
@@ -40,15 +40,8 @@ struct super_block<3> : detail::super_block_traits {
   constexpr int code(std::size_t i) const {
     return (qs[i / 128 * 32 + i % 32] >> 2 * (i % 128 / 32) & 3) | (hmask[i % 32] >> i / 32 & 1) << 2;
   }
-  template <class Isa, int Portion>
-  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    return simd::unpack_bits<Portion % 4 * 2, 2, 0, Isa>(&qs[Portion / 4 * 32]) |
-           simd::unpack_bits<Portion, 1, 2, Isa>(hmask.data());
-  }
-  template <class Isa, int Pair>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return simd::unpack_twice<Pair % 2 * 4, Pair % 2 * 4 + 2, 2, 0, Isa>(&qs[Pair / 2 * 32]) |
-           simd::unpack_twice<2 * Pair, 2 * Pair + 1, 1, 2, Isa>(hmask.data());
+  static constexpr std::array<detail::bit_field, 2> fields(int portion) {
+    return {{{32 + portion / 4 * 32, portion % 4 * 2, 2, 0}, {0, portion, 1, 2}}};
   }
   /// s in -32..31.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::int8_t* s, const std::uint8_t* q) {

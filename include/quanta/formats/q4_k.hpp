@@ -16,7 +16,7 @@
 namespace quanta {
 
 template <>
-struct super_block<4> : detail::super_block_32_scales {
+struct super_block<4> : detail::super_block_32_scales<super_block<4>> {
   static constexpr tensor_type type = tensor_type::q4_k;
   static constexpr std::string_view name = "q4_K";
   static constexpr int levels = 16;
@@ -25,13 +25,8 @@ struct super_block<4> : detail::super_block_32_scales {
 
   constexpr int code(std::size_t i) const { return qs[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0 : 4) & 15; }
 
-  template <class Isa, int Portion>
-  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    return simd::unpack_bits<Portion % 2 * 4, 4, 0, Isa>(&qs[Portion / 2 * 32]);
-  }
-  template <class Isa, int Pair>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return simd::unpack_twice<0, 4, 4, 0, Isa>(&qs[32 * Pair]);
+  static constexpr std::array<detail::bit_field, 1> fields(int portion) {
+    return {{{16 + portion / 2 * 32, portion % 2 * 4, 4, 0}}};
   }
   [[gnu::always_inline]] constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m,
                                                  const std::uint8_t* q) {

@@ -16,7 +16,7 @@
 namespace quanta {
 
 template <>
-struct super_block<5> : detail::super_block_32_scales {
+struct super_block<5> : detail::super_block_32_scales<super_block<5>> {
   static constexpr tensor_type type = tensor_type::q5_k;
   static constexpr std::string_view name = "q5_K";
   static constexpr int levels = 32;
@@ -28,15 +28,8 @@ struct super_block<5> : detail::super_block_32_scales {
     const int low = qs[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0 : 4) & 15;
     return low | (qh[i % 32] >> i / 32 & 1) << 4;
   }
-  template <class Isa, int Portion>
-  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    return simd::unpack_bits<Portion % 2 * 4, 4, 0, Isa>(&qs[Portion / 2 * 32]) |
-           simd::unpack_bits<Portion, 1, 4, Isa>(qh.data());
-  }
-  template <class Isa, int Pair>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return simd::unpack_twice<0, 4, 4, 0, Isa>(&qs[32 * Pair]) |
-           simd::unpack_twice<2 * Pair, 2 * Pair + 1, 1, 4, Isa>(qh.data());
+  static constexpr std::array<detail::bit_field, 2> fields(int portion) {
+    return {{{48 + portion / 2 * 32, portion % 2 * 4, 4, 0}, {16, portion, 1, 4}}};
   }
   [[gnu::always_inline]] constexpr void assemble(f16 scale, f16 min_scale, const std::uint8_t* s, const std::uint8_t* m,
                                                  const std::uint8_t* q) {

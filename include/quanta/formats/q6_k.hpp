@@ -16,7 +16,7 @@
 namespace quanta {
 
 template <>
-struct super_block<6> : detail::super_block_traits {
+struct super_block<6> : detail::planar_super_block<super_block<6>> {
   static constexpr std::size_t group_size = 16;
   static constexpr bool affine = false;
   static constexpr int code_offset = 32, levels = 64;
@@ -38,17 +38,9 @@ struct super_block<6> : detail::super_block_traits {
     const std::size_t h = i / 128, r = i % 128 / 32, l = i % 32;
     return (ql[64 * h + 32 * (r & 1) + l] >> (r < 2 ? 0 : 4) & 15) | (qh[32 * h + l] >> 2 * r & 3) << 4;
   }
-  template <class Isa, int Portion>
-  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    constexpr int h = Portion / 4, r = Portion % 4;
-    return simd::unpack_bits<r / 2 * 4, 4, 0, Isa>(&ql[64 * h + r % 2 * 32]) |
-           simd::unpack_bits<2 * r, 2, 4, Isa>(&qh[32 * h]);
-  }
-  template <class Isa, int Pair>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    constexpr int h = Pair / 2, r = Pair % 2 * 4;
-    return simd::move_bits<r, 4, 0>(simd::load<simd::double_code_bytes<Isa>>(&ql[64 * h])) |
-           simd::unpack_twice<r, r + 2, 2, 4, Isa>(&qh[32 * h]);
+  static constexpr std::array<detail::bit_field, 2> fields(int portion) {
+    const int h = portion / 4, r = portion % 4;
+    return {{{64 * h + r % 2 * 32, r / 2 * 4, 4, 0}, {128 + 32 * h, 2 * r, 2, 4}}};
   }
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::int8_t* s, const std::uint8_t* q) {
     d = scale;

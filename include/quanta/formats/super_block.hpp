@@ -34,6 +34,46 @@ template <class Isa, class B>
 inline constexpr bool unpacks_double_portions = simd::has_double_portions<Isa> && requires(const B& w) {
   w.template double_codes<Isa, 0>();
 };
+/// Bits of 32 codes: Count bits from bit `from` of 32 bytes, the first at `offset` in the block, are bits from `to` of a code each.
+struct bit_field {
+  int offset, from, count, to;
+};
+/// Super-blocks whose codes are made of such fields: B::fields(portion) says which. How they are unpacked follows.
+template <class B>
+struct planar_super_block : super_block_traits {
+  template <class Isa, int Portion>
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
+    return unite<B::fields(Portion).size()>([&](auto k) __attribute__((always_inline)) {
+      constexpr bit_field f = B::fields(Portion)[k()];
+      return simd::unpack_bits<f.from, f.count, f.to, Isa>(bytes() + f.offset);
+    });
+  }
+  /// Two portions: of the same bytes, or of 32 and the next 32.
+  template <class Isa, int Pair>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    return unite<B::fields(0).size()>([&](auto k) __attribute__((always_inline)) {
+      constexpr bit_field f = B::fields(2 * Pair)[k()], g = B::fields(2 * Pair + 1)[k()];
+      static_assert(f.offset == g.offset || (f.offset + 32 == g.offset && f.from == g.from));
+      if constexpr (f.offset == g.offset)
+        return simd::unpack_twice<f.from, g.from, f.count, f.to, Isa>(bytes() + f.offset);
+      else
+        return simd::move_bits<f.from, f.count, f.to>(simd::load<simd::double_code_bytes<Isa>>(bytes() + f.offset));
+    });
+  }
+
+private:
+  [[gnu::always_inline]] const std::uint8_t* bytes() const {
+    return reinterpret_cast<const std::uint8_t*>(static_cast<const B*>(this));
+  }
+  template <std::size_t Fields, class F>
+  [[gnu::always_inline]] static auto unite(F part) {
+    if constexpr (Fields == 1)
+      return part(std::integral_constant<std::size_t, 0>{});
+    else
+      return part(std::integral_constant<std::size_t, 0>{}) | part(std::integral_constant<std::size_t, 1>{});
+  }
+};
+
 /// All codes of a super-block, before any is stored: bytes may be anyone's, so that a store would separate shared look-ups.
 template <class Isa, class B>
 [[gnu::always_inline]] inline std::array<simd::double_code_bytes<Isa>, 4> all_double_codes(const B& w) {

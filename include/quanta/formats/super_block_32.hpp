@@ -29,7 +29,8 @@ struct six_bit_pairs {
   }
 };
 
-struct super_block_32_scales : super_block_traits {
+template <class B>
+struct super_block_32_scales : planar_super_block<B> {
   static constexpr std::size_t group_size = 32;
   static constexpr bool affine = true;
   static constexpr int code_offset = 0;

@@ -11,7 +11,7 @@
 
 namespace quanta {
 
-struct tq2_0 : detail::super_block_traits {
+struct tq2_0 : detail::planar_super_block<tq2_0> {
   static constexpr std::size_t group_size = 256;
   static constexpr bool affine = false;
   static constexpr int code_offset = 1, levels = 4;
@@ -24,13 +24,8 @@ struct tq2_0 : detail::super_block_traits {
   constexpr float scale(std::size_t) const { return static_cast<float>(d.get()); }
   constexpr float minimum(std::size_t) const { return 0.f; }
   constexpr int code(std::size_t i) const { return qs[i / 128 * 32 + i % 32] >> 2 * (i % 128 / 32) & 3; }
-  template <class Isa, int Portion>
-  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    return simd::unpack_bits<Portion % 4 * 2, 2, 0, Isa>(&qs[Portion / 4 * 32]);
-  }
-  template <class Isa, int Pair>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return simd::unpack_twice<Pair % 2 * 4, Pair % 2 * 4 + 2, 2, 0, Isa>(&qs[Pair / 2 * 32]);
+  static constexpr std::array<detail::bit_field, 1> fields(int portion) {
+    return {{{portion / 4 * 32, portion % 4 * 2, 2, 0}}};
   }
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* q) {
     d = scale;

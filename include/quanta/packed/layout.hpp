@@ -111,33 +111,32 @@ template <class Layout, class B, int K, class Isa>
   return codes;
 }
 
-/// Writes 8 rows of the planes of 32 columns from their 8 steps of stored codes, 32 bytes one after the other; the first row's
-/// part of plane 0 is at p.
-template <class Layout, class Isa>
-[[gnu::always_inline]] inline void store_steps(const std::uint8_t* steps, std::uint8_t* p) {
-  using V = simd::code_bytes<Isa>;
-  [[maybe_unused]] constexpr int crumb_shift = Layout::has_nibbles ? 4 : 0;
-  // Count bits of steps First, First + 1, .., from bit From, side by side from the low bits up
-  const auto plane = [&]<int First, int Count, int From>(std::integer_sequence<int, First, Count, From>, std::size_t at)
-                         __attribute__((always_inline)) {
-    V all = simd::fill<V>(0);
-    simd::unroll<8 / Count>([&](auto k) __attribute__((always_inline)) {
-      all = all | simd::move_bits<From, Count, Count * k()>(simd::load<V>(steps + (First + k()) * 32));
+/// Writes one plane of 32 columns of a register of rows, the first row's part of the run at p: Count bits from bit From of its 8
+/// steps, those of neighbouring steps side by side from the low bits up.
+template <class Layout, int Count, int From, class V>
+[[gnu::always_inline]] inline void store_plane(const std::array<V, 8>& steps, std::uint8_t* p) {
+  constexpr std::size_t at = Count == 4 ? 0 : Count == 2 ? Layout::crumbs_at : Layout::bits_at;
+  simd::unroll<Count>([&](auto v) __attribute__((always_inline)) {
+    constexpr int each = 8 / Count, first = v() * each;
+    V all = simd::move_bits<From, Count, 0>(steps[first]);
+    simd::unroll<each - 1>([&](auto k) __attribute__((always_inline)) {
+      all = all | simd::move_bits<From, Count, Count * (k() + 1)>(steps[first + k() + 1]);
     });
-    simd::store(p + at * Layout::vector_bytes, all);
-  };
+    simd::store(p + (at + v()) * Layout::vector_bytes, all);
+  });
+}
+/// Writes all planes from steps of whole codes.
+template <class Layout, class V>
+[[gnu::always_inline]] inline void store_steps(const std::array<V, 8>& steps, std::uint8_t* p) {
   if constexpr (Layout::has_bytes)
-    simd::unroll<8>([&](auto k) __attribute__((always_inline)) {
-      simd::store(p + k() * Layout::vector_bytes, simd::load<V>(steps + k() * 32));
-    });
+    for (std::size_t k = 0; k < 8; ++k)
+      simd::store(p + k * Layout::vector_bytes, steps[k]);
   if constexpr (Layout::has_nibbles)
-    simd::unroll<4>([&](auto v) __attribute__((always_inline)) { plane(std::integer_sequence<int, 2 * v(), 4, 0>{}, v()); });
+    store_plane<Layout, 4, 0>(steps, p);
   if constexpr (Layout::has_crumbs)
-    simd::unroll<2>([&](auto v) __attribute__((always_inline)) {
-      plane(std::integer_sequence<int, 4 * v(), 2, crumb_shift>{}, Layout::crumbs_at + v());
-    });
+    store_plane<Layout, 2, Layout::has_nibbles ? 4 : 0>(steps, p);
   if constexpr (Layout::has_bits)
-    plane(std::integer_sequence<int, 0, 1, Layout::bits - 1>{}, Layout::bits_at);
+    store_plane<Layout, 1, Layout::bits - 1>(steps, p);
 }
 
 } // namespace quanta::detail

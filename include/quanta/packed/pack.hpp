@@ -53,15 +53,23 @@ template <class Isa, class B>
   }
 }
 
-/// Writes the planes of 32 columns; row r of the panel has its codes at codes + r * row_stride. Eight rows at a time, so that
-/// what is stored is loaded in the same widths: a wide load waits until narrower stores have left the store buffer.
+/// Rows whose steps are one register.
+template <class Isa>
+inline constexpr std::size_t rows_together = simd::has_double_portions<Isa> ? 16 : 8;
+
+/// The 8 steps of 32 bytes of as many rows.
+template <class Isa>
+[[gnu::always_inline]] inline auto steps_of(const std::uint8_t* p, std::size_t row_stride) {
+  constexpr std::size_t rows = rows_together<Isa>;
+  const auto low = simd::transpose_words<rows, Isa>(p, row_stride), high = simd::transpose_words<rows, Isa>(p + 16, row_stride);
+  return std::array{low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]};
+}
+
+/// Writes the planes of 32 columns; row r of the panel has its codes at codes + r * row_stride.
 template <class Layout, class Isa>
 [[gnu::always_inline]] inline void pack_run(const std::uint8_t* codes, std::size_t row_stride, std::uint8_t* out) {
-  for (std::size_t row = 0; row < Layout::rows; row += 8) {
-    alignas(64) std::uint8_t steps[8 * 32];
-    simd::transpose_words<Isa>(codes + row * row_stride, row_stride, steps, 32);
-    store_steps<Layout, Isa>(steps, out + 4 * row);
-  }
+  for (std::size_t row = 0; row < Layout::rows; row += rows_together<Isa>)
+    store_steps<Layout>(steps_of<Isa>(codes + row * row_stride, row_stride), out + 4 * row);
 }
 
 template <class T>
@@ -103,6 +111,89 @@ template <class Layout, class B>
   }
 }
 
+/// Formats whose codes are the nibbles of 16 bytes a run, the low ones first: they go side by side as they are.
+template <class Isa, class B>
+concept packs_nibbles = packed_layout<Isa, B>::bits == 4 && requires(const B& block) {
+  { block.nibbles(0) } -> std::same_as<const std::uint8_t*>;
+};
+/// Formats whose planes are fields of their bytes: the bytes go side by side as they are, once for all portions that share them.
+template <class B>
+concept packs_fields = requires { B::fields(0); };
+
+/// pack_run of nibbles, those of the first row at `nibbles`.
+template <class Layout, class Isa>
+[[gnu::always_inline]] inline void pack_nibbles_of_run(const std::uint8_t* nibbles, std::size_t row_stride, std::uint8_t* out) {
+  constexpr std::size_t together = rows_together<Isa>;
+  for (std::size_t row = 0; row < Layout::rows; row += together) {
+    const auto steps = simd::transpose_words<together, Isa>(nibbles + row * row_stride, row_stride); // steps k and k + 4
+    for (std::size_t v = 0; v < 2; ++v) {
+      const auto &even = steps[2 * v], &odd = steps[2 * v + 1];
+      std::uint8_t* p = out + 4 * row + v * Layout::vector_bytes;
+      simd::store(p, simd::move_bits<0, 4, 0>(even) | simd::move_bits<0, 4, 4>(odd));
+      simd::store(p + 2 * Layout::vector_bytes, simd::move_bits<4, 4, 0>(even) | simd::move_bits<4, 4, 4>(odd));
+    }
+  }
+}
+
+/// Whether field k of a portion is the first of all that reads its bytes.
+template <class B>
+constexpr bool is_new_source(int portion, std::size_t k) {
+  for (int earlier = 0; earlier < portion; ++earlier)
+    for (const bit_field& f : B::fields(earlier))
+      if (f.offset == B::fields(portion)[k].offset)
+        return false;
+  return true;
+}
+/// All planes of a chunk of such a format, from the blocks of the first row.
+template <class Layout, class Isa, class B>
+[[gnu::always_inline]] inline void pack_fields(const std::uint8_t* block, std::size_t row_stride, std::uint8_t* out) {
+  constexpr int count = static_cast<int>(B::fields(0).size());
+  for (std::size_t row = 0; row < Layout::rows; row += rows_together<Isa>)
+    simd::unroll<8 * count>([&](auto i) __attribute__((always_inline)) {
+      constexpr int first = i() / count;
+      constexpr std::size_t k = i() % count;
+      if constexpr (is_new_source<B>(first, k)) {
+        constexpr int source = B::fields(first)[k].offset;
+        const auto steps = steps_of<Isa>(block + row * row_stride + source, row_stride);
+        simd::unroll<8 - first>([&](auto n) __attribute__((always_inline)) {
+          constexpr bit_field f = B::fields(first + n())[k];
+          if constexpr (f.offset == source)
+            store_plane<Layout, f.count, f.from>(steps, out + (first + n()) * Layout::run_bytes + 4 * row);
+        });
+      }
+    });
+}
+
+/// Writes one chunk: a block of each row of a panel, the rows `stride` blocks apart; reads `ahead` bytes ahead.
+template <class Isa, class B>
+[[gnu::always_inline]] inline void pack_chunk(const B* blocks, std::size_t stride, std::size_t ahead, std::uint8_t* out) {
+  using layout = packed_layout<Isa, B>;
+  constexpr std::size_t runs = B::block_size / run_size;
+  constexpr bool as_they_are = packs_nibbles<Isa, B> || packs_fields<B>;
+  alignas(64) std::uint8_t codes[as_they_are ? 1 : layout::rows * B::block_size];
+  for (std::size_t row = 0; row < layout::rows; ++row) {
+    const B& block = blocks[row * stride];
+    for (std::size_t i = 0; i < sizeof(B); i += 64) // as many streams as rows are more than the hardware follows
+      simd::prefetch(reinterpret_cast<const std::uint8_t*>(&block) + i, ahead);
+    if constexpr (!as_they_are)
+      stored_codes<Isa>(block, codes + row * B::block_size);
+    pack_factors<layout>(block, row, out);
+  }
+  if constexpr (packs_fields<B>)
+    pack_fields<layout, Isa, B>(reinterpret_cast<const std::uint8_t*>(blocks), stride * sizeof(B), out);
+  else
+    for (std::size_t run = 0; run < runs; ++run)
+      if constexpr (packs_nibbles<Isa, B>)
+        pack_nibbles_of_run<layout, Isa>(blocks->nibbles(run), stride * sizeof(B), out + run * layout::run_bytes);
+      else
+        pack_run<layout, Isa>(codes + run * run_size, B::block_size, out + run * layout::run_bytes);
+}
+
+/// From this size on what pack() writes goes past the cache: other stores read every line before they change it, a third of all
+/// traffic. Smaller matrices are likely to be used at once. Zen 5, a matrix of 38 MB, GB/s: q4_0 6.5 to 10, with reading ahead
+/// into the next panel 18 of a copy's 24.
+inline constexpr std::size_t bytes_past_cache = std::size_t{4} << 20;
+
 } // namespace detail
 
 /// Writes the packed form of a matrix into `storage` (any alignment; 64 bytes are fastest) and returns a view of it. Panels are
@@ -112,23 +203,34 @@ packed_matrix<B, Isa> pack(const matrix_view<B>& matrix, std::span<std::byte> st
   using layout = detail::packed_layout<Isa, B>;
   const std::size_t bytes = packed_bytes<B, Isa>(matrix.rows, matrix.columns), chunks = matrix.row_blocks();
   QUANTA_EXPECTS(storage.size() >= bytes);
+  const auto aligned = reinterpret_cast<std::uintptr_t>(storage.data()) % 16 == 0 && layout::chunk_bytes % 16 == 0;
+  const bool past_cache = bytes >= detail::bytes_past_cache && aligned;
   parallel_for(layout::panels(matrix.rows), [&](std::size_t begin, std::size_t end) {
-    alignas(64) std::uint8_t codes[layout::rows * B::block_size];
-    const B absent{};
-    for (std::size_t panel = begin; panel < end; ++panel)
+    alignas(64) std::uint8_t chunk[layout::chunk_bytes];
+    B last[layout::rows] = {}; // missing rows of the last panel are zeros
+    const std::size_t row_bytes = chunks * sizeof(B);
+    for (std::size_t panel = begin; panel < end; ++panel) {
+      const std::size_t first = panel * layout::rows, left = matrix.rows - first;
+      const std::size_t rows = left < layout::rows ? left : layout::rows;
       for (std::size_t c = 0; c < chunks; ++c) {
         auto* out = reinterpret_cast<std::uint8_t*>(storage.data()) + (panel * chunks + c) * layout::chunk_bytes;
-        for (std::size_t row = 0; row < layout::rows; ++row) {
-          const std::size_t r = panel * layout::rows + row;
-          const B& block = r < matrix.rows ? matrix.blocks[r * chunks + c] : absent;
-          for (std::size_t i = 0; i < sizeof(B); i += 64) // as many streams as rows are more than the hardware follows
-            simd::prefetch(reinterpret_cast<const std::uint8_t*>(&block) + 512 + i);
-          detail::stored_codes<Isa>(block, codes + row * B::block_size);
-          detail::pack_factors<layout>(block, row, out);
+        const B* blocks = matrix.blocks.data() + first * chunks + c;
+        std::uint8_t* to = past_cache ? chunk : out;
+        const bool at_end = (c + 1) * sizeof(B) + 512 > row_bytes; // what comes next is the row of the next panel
+        const std::size_t ahead = 512 + (at_end ? (layout::rows - 1) * row_bytes : 0);
+        if (rows == layout::rows) {
+          detail::pack_chunk<Isa>(blocks, chunks, ahead, to);
+        } else {
+          for (std::size_t row = 0; row < rows; ++row)
+            last[row] = blocks[row * chunks];
+          detail::pack_chunk<Isa>(last, 1, 0, to);
         }
-        for (std::size_t run = 0; run < B::block_size / detail::run_size; ++run)
-          detail::pack_run<layout, Isa>(codes + run * detail::run_size, B::block_size, out + run * layout::run_bytes);
+        if (past_cache)
+          simd::copy_past_cache<Isa>(out, chunk, sizeof chunk);
       }
+    }
+    if (past_cache)
+      simd::finish_past_cache<Isa>();
   });
   return {storage.first(bytes), matrix.rows, matrix.columns};
 }

@@ -98,9 +98,11 @@ void unpack(const packed_matrix<B, Isa>& matrix, std::span<B> blocks, Parallel&&
               step = step ^ simd::fill<decltype(step)>(0x80);
             simd::store(steps + k() * layout::vector_bytes, step);
           });
-          for (std::size_t row = 0; row < layout::rows; row += 8)
-            simd::transpose_words<Isa>(steps + 4 * row, layout::vector_bytes,
-                                       codes + row * B::block_size + run * detail::run_size, B::block_size);
+          for (std::size_t row = 0; row < layout::rows; row += 4) {
+            const auto words = simd::transpose_words<8, Isa>(steps + 4 * row, layout::vector_bytes);
+            for (std::size_t k = 0; k < 4; ++k)
+              simd::store(codes + (row + k) * B::block_size + run * detail::run_size, words[k]);
+          }
         }
         for (std::size_t row = 0; row < layout::rows && panel * layout::rows + row < matrix.rows; ++row)
           blocks[(panel * layout::rows + row) * chunks + c] =

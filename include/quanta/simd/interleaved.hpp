@@ -29,13 +29,33 @@ template <std::size_t N, class Isa>
   return std::bit_cast<vec<std::uint8_t, N, Isa>>(fill<vec<std::int32_t, N / 4, Isa>>(word));
 }
 
-/// Transposes 8 rows of 8 words of 4 bytes: word r of row k of the result is word k of row r. Strides are in bytes.
-template <class Isa>
-[[gnu::always_inline]] inline void transpose_words(const std::uint8_t* p, std::size_t stride, std::uint8_t* out,
-                                                   std::size_t out_stride) {
-  native<Isa>::transpose_words(p, stride, out, out_stride);
+/// Transposes 4 words of 4 bytes in each of `Rows` rows, `stride` bytes apart: word r of vector k is word k of row r.
+template <std::size_t Rows, class Isa>
+[[gnu::always_inline]] inline std::array<vec<std::uint8_t, 4 * Rows, Isa>, 4> transpose_words(const std::uint8_t* p,
+                                                                                              std::size_t stride) {
+  using V = vec<std::uint8_t, 4 * Rows, Isa>;
+  if constexpr (form<V> == shape::pair) {
+    const auto low = transpose_words<Rows / 2, Isa>(p, stride);
+    const auto high = transpose_words<Rows / 2, Isa>(p + Rows / 2 * stride, stride);
+    std::array<V, 4> all;
+    for (std::size_t k = 0; k < 4; ++k)
+      all[k].low = low[k], all[k].high = high[k];
+    return all;
+  } else {
+    return native<Isa>::template transpose_words<Rows>(p, stride);
+  }
 }
 
+/// Copies to memory that is not read again soon; both are multiples of 16, as is `bytes`. Before another thread reads what was
+/// written, finish_past_cache().
+template <class Isa>
+[[gnu::always_inline]] inline void copy_past_cache(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
+  native<Isa>::copy_past_cache(to, from, bytes);
+}
+template <class Isa>
+[[gnu::always_inline]] inline void finish_past_cache() {
+  native<Isa>::finish_past_cache();
+}
 /// The same two words at p in every lane.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::int16_t, N, Isa> broadcast_pair(const std::int16_t* p) {

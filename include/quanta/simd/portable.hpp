@@ -303,11 +303,18 @@ struct native<isa::portable> {
       r.v[i] = p[i];
     return r;
   }
-  [[gnu::always_inline]] static void transpose_words(const std::uint8_t* p, std::size_t stride, std::uint8_t* out,
-                                                     std::size_t out_stride) {
-    for (std::size_t r = 0; r < 8; ++r)
-      for (std::size_t k = 0; k < 8; ++k)
-        std::memcpy(out + k * out_stride + 4 * r, p + r * stride + 4 * k, 4);
+  [[gnu::always_inline]] static void copy_past_cache(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
+    std::memcpy(to, from, bytes);
+  }
+  [[gnu::always_inline]] static void finish_past_cache() {}
+  template <std::size_t Rows>
+  [[gnu::always_inline]] static std::array<vec<std::uint8_t, 4 * Rows, level>, 4> transpose_words(const std::uint8_t* p,
+                                                                                                  std::size_t stride) {
+    std::array<vec<std::uint8_t, 4 * Rows, level>, 4> words;
+    for (std::size_t r = 0; r < Rows; ++r)
+      for (std::size_t k = 0; k < 4; ++k)
+        std::memcpy(&words[k].v[4 * r], p + r * stride + 4 * k, 4);
+    return words;
   }
   template <std::size_t N>
   [[gnu::always_inline]] static ints<N> add_quads(ints<N> sums, const vec<std::uint8_t, 4 * N, level>& u,

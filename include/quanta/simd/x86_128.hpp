@@ -299,22 +299,20 @@ struct x86_128 {
                                             scales);
   }
   [[gnu::always_inline]] static ints4 pair_dot(const words8& a, const words8& b) { return {_mm_madd_epi16(a.v, b.v)}; }
-  /// Quarters of 4 rows of 4 words.
-  [[gnu::always_inline]] static void transpose_words(const std::uint8_t* p, std::size_t stride, std::uint8_t* out,
-                                                     std::size_t out_stride) {
-    for (std::size_t r = 0; r < 8; r += 4)
-      for (std::size_t k = 0; k < 8; k += 4) {
-        const std::uint8_t* from = p + r * stride + 4 * k;
-        auto* to = out + k * out_stride + 4 * r;
-        const __m128i a = load_register(from), b = load_register(from + stride), c = load_register(from + 2 * stride),
-                      d = load_register(from + 3 * stride);
-        const __m128i ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d), ab_high = _mm_unpackhi_epi32(a, b),
-                      cd_high = _mm_unpackhi_epi32(c, d);
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi64(ab, cd));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + out_stride), _mm_unpackhi_epi64(ab, cd));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 2 * out_stride), _mm_unpacklo_epi64(ab_high, cd_high));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 3 * out_stride), _mm_unpackhi_epi64(ab_high, cd_high));
-      }
+  [[gnu::always_inline]] static void copy_past_cache(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; i += 16)
+      _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), _mm_load_si128(reinterpret_cast<const __m128i*>(from + i)));
+  }
+  [[gnu::always_inline]] static void finish_past_cache() { _mm_sfence(); }
+  template <std::size_t Rows>
+    requires(Rows == 4)
+  [[gnu::always_inline]] static std::array<bytes16, 4> transpose_words(const std::uint8_t* p, std::size_t stride) {
+    const __m128i a = load_register(p), b = load_register(p + stride), c = load_register(p + 2 * stride),
+                  d = load_register(p + 3 * stride);
+    const __m128i ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d), ab_high = _mm_unpackhi_epi32(a, b),
+                  cd_high = _mm_unpackhi_epi32(c, d);
+    return {bytes16{_mm_unpacklo_epi64(ab, cd)}, bytes16{_mm_unpackhi_epi64(ab, cd)},
+            bytes16{_mm_unpacklo_epi64(ab_high, cd_high)}, bytes16{_mm_unpackhi_epi64(ab_high, cd_high)}};
   }
   [[gnu::always_inline]] static bytes16 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes16& indices) {
     return {_mm_shuffle_epi8(load_register(table.data()), indices.v)};

@@ -333,23 +333,19 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static ints8 pair_dot(const words16& a, const words16& b) {
     return {_mm256_madd_epi16(a.v, b.v)};
   }
-  /// As of 128 bits, with rows r and r + 4 in the halves of a register.
-  [[gnu::always_inline]] static void transpose_words(const std::uint8_t* p, std::size_t stride, std::uint8_t* out,
-                                                     std::size_t out_stride) {
-    const auto rows = [&](std::size_t r, std::size_t k) __attribute__((always_inline)) {
-      return _mm256_inserti128_si256(_mm256_castsi128_si256(load_register(p + r * stride + 4 * k)),
-                                     load_register(p + (r + 4) * stride + 4 * k), 1);
+  /// 16 bytes of rows r and r + 4 in a register: no shuffle has to cross its halves.
+  template <std::size_t Rows>
+    requires(Rows == 8)
+  [[gnu::always_inline]] static std::array<bytes32, 4> transpose_words(const std::uint8_t* p, std::size_t stride) {
+    const auto rows = [&](std::size_t r) __attribute__((always_inline)) {
+      return _mm256_inserti128_si256(_mm256_castsi128_si256(load_register(p + r * stride)), load_register(p + (r + 4) * stride),
+                                     1);
     };
-    for (std::size_t k = 0; k < 8; k += 4) {
-      const __m256i a = rows(0, k), b = rows(1, k), c = rows(2, k), d = rows(3, k);
-      const __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d), ab_high = _mm256_unpackhi_epi32(a, b),
-                    cd_high = _mm256_unpackhi_epi32(c, d);
-      auto* to = out + k * out_stride;
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_unpacklo_epi64(ab, cd));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + out_stride), _mm256_unpackhi_epi64(ab, cd));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 2 * out_stride), _mm256_unpacklo_epi64(ab_high, cd_high));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 3 * out_stride), _mm256_unpackhi_epi64(ab_high, cd_high));
-    }
+    const __m256i a = rows(0), b = rows(1), c = rows(2), d = rows(3);
+    const __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d), ab_high = _mm256_unpackhi_epi32(a, b),
+                  cd_high = _mm256_unpackhi_epi32(c, d);
+    return {bytes32{_mm256_unpacklo_epi64(ab, cd)}, bytes32{_mm256_unpackhi_epi64(ab, cd)},
+            bytes32{_mm256_unpacklo_epi64(ab_high, cd_high)}, bytes32{_mm256_unpackhi_epi64(ab_high, cd_high)}};
   }
   [[gnu::always_inline]] static bytes32 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes32& indices) {
     return look_up(table, indices);
