@@ -83,11 +83,15 @@ template <class Isa, class B>
     return simd::widen_half<Isa>(half);
   });
 }
+/// Where the halves of group `Part` of a run are, in the block that the run lies in.
+template <class B, std::size_t Part>
+inline constexpr std::size_t halves_at = Part * (sizeof(B) / groups_a_run<B>);
+
 /// The scales of 8 runs, of group `Part` of each; zero from `count` on.
 template <class Isa, std::size_t Part, class B>
 [[gnu::always_inline]] inline simd::vec<float, 8, Isa> scales_of_runs(const B* row, std::size_t first_run, std::size_t count) {
   if constexpr (half_first<B>)
-    return halves_of_runs<Isa>(row, first_run, count);
+    return halves_of_runs<Isa>(row, first_run, count, halves_at<B, Part>);
   else
     return collect_runs<Isa>(row, first_run, count, [](const B& block, std::size_t run) __attribute__((always_inline)) {
       return block.scale(group_of<B, Part>(run));
@@ -97,7 +101,8 @@ template <class Isa, std::size_t Part, class B>
 template <class Isa, std::size_t Part, class B>
 [[gnu::always_inline]] inline simd::vec<float, 8, Isa> minima_of_runs(const B* row, std::size_t first_run, std::size_t count) {
   if constexpr (half_first<B>) // x = d q + m = d q - (-m)
-    return simd::fill<simd::vec<float, 8, Isa>>(-0.f) - halves_of_runs<Isa>(row, first_run, count, sizeof(f16));
+    return simd::fill<simd::vec<float, 8, Isa>>(-0.f) -
+           halves_of_runs<Isa>(row, first_run, count, halves_at<B, Part> + sizeof(f16));
   else
     return collect_runs<Isa>(row, first_run, count, [](const B& block, std::size_t run) __attribute__((always_inline)) {
       return block.minimum(group_of<B, Part>(run));
@@ -115,7 +120,7 @@ concept paired_format = block_format<B> && requires {
 template <paired_format B>
 struct pair_of {
   static constexpr std::size_t block_size = run_size, group_size = B::group_size;
-  static constexpr bool affine = B::affine;
+  static constexpr bool affine = B::affine, half_first = detail::half_first<B>;
   static constexpr int code_offset = B::code_offset;
   static constexpr int levels = [] { // has_plain_codes() decides by it
     if constexpr (requires { B::levels; })
@@ -130,6 +135,12 @@ struct pair_of {
   constexpr int code(std::size_t i) const { return halves[i / group_size].code(i % group_size); }
   constexpr float scale(std::size_t g) const { return halves[g].scale(0); }
   constexpr float minimum(std::size_t g) const { return halves[g].minimum(0); }
+  template <class Isa>
+    requires requires(const B& b) { b.code_words(); }
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t) const {
+    const auto low = halves[0].code_words(), high = halves[1].code_words();
+    return simd::from_words<Isa>(low[0], low[1], high[0], high[1]);
+  }
 };
 template <class B>
 [[gnu::always_inline]] inline const pair_of<B>* as_pairs(const B* row) {

@@ -11,6 +11,7 @@
 #include <array>
 
 #include "quanta/format.hpp"
+#include "quanta/formats/words.hpp"
 #include "quanta/simd/vocabulary.hpp"
 
 namespace quanta {
@@ -33,6 +34,14 @@ struct int8_block {
   constexpr float minimum(std::size_t) const { return 0.f; }
   constexpr int code(std::size_t i) const { return qs[i] + 128; }
 
+  /// The codes of a block of 16, a byte each.
+  [[gnu::always_inline]] std::array<std::uint64_t, 2> code_words() const
+    requires(N == 16)
+  {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(qs.data());
+    constexpr std::uint64_t signs = 0x8080808080808080ull;
+    return {detail::load_double_word(bytes) ^ signs, detail::load_double_word(bytes + 8) ^ signs};
+  }
   template <class Isa>
     requires(N != 16)
   [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t run) const {
