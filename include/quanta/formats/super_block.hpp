@@ -34,7 +34,8 @@ template <class Isa, class B>
 inline constexpr bool unpacks_double_portions = simd::has_double_portions<Isa> && requires(const B& w) {
   w.template double_codes<Isa, 0>();
 };
-/// Bits of 32 codes: Count bits from bit `from` of 32 bytes, the first at `offset` in the block, are bits from `to` of a code each.
+/// Bits of 32 codes: `count` bits from bit `from` of 32 bytes, the first at `offset` in the block, are bits from `to` on of a
+/// code each.
 struct bit_field {
   int offset, from, count, to;
 };

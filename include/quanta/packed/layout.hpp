@@ -111,8 +111,8 @@ template <class Layout, class B, int K, class Isa>
   return codes;
 }
 
-/// Writes one plane of 32 columns of a register of rows, the first row's part of the run at p: Count bits from bit From of its 8
-/// steps, those of neighbouring steps side by side from the low bits up.
+/// Writes one plane of 32 columns of a register of rows, the first row's part of the run at p: Count bits from bit From of its
+/// 8 steps, those of neighbouring steps side by side from the low bits up.
 template <class Layout, int Count, int From, class V>
 [[gnu::always_inline]] inline void store_plane(const std::array<V, 8>& steps, std::uint8_t* p) {
   constexpr std::size_t at = Count == 4 ? 0 : Count == 2 ? Layout::crumbs_at : Layout::bits_at;

@@ -61,7 +61,8 @@ inline constexpr std::size_t rows_together = simd::has_double_portions<Isa> ? 16
 template <class Isa>
 [[gnu::always_inline]] inline auto steps_of(const std::uint8_t* p, std::size_t row_stride) {
   constexpr std::size_t rows = rows_together<Isa>;
-  const auto low = simd::transpose_words<rows, Isa>(p, row_stride), high = simd::transpose_words<rows, Isa>(p + 16, row_stride);
+  const auto low = simd::transpose_words<rows, Isa>(p, row_stride);
+  const auto high = simd::transpose_words<rows, Isa>(p + 16, row_stride);
   return std::array{low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]};
 }
 
@@ -78,12 +79,28 @@ template <class T>
   std::memcpy(p, &field, sizeof field);
 }
 
+/// Whether the group scales of 16 rows are transposed together.
+template <class Layout>
+inline constexpr bool transposes_scales = Layout::group_scales && Layout::rows % 16 == 0;
+/// Writes the group scales of a chunk from 16 bytes a row.
+template <class Layout, class Isa>
+[[gnu::always_inline]] inline void pack_group_scales(const std::uint8_t* scales, std::uint8_t* chunk) {
+  using V = simd::vec<std::int32_t, 16, Isa>;
+  for (std::size_t row = 0; row < Layout::rows; row += 16) {
+    const auto words = simd::transpose_words<16, Isa>(scales + 16 * row, 16); // 4 groups of each row
+    simd::unroll<Layout::groups>([&](auto g) __attribute__((always_inline)) {
+      const V group = simd::shift_right<g() % 4 * 8>(std::bit_cast<V>(words[g() / 4])) & simd::fill<V>(0xFF);
+      simd::store_bytes(chunk + Layout::scales_at + g() * Layout::rows + row, group);
+    });
+  }
+}
+
 /// Writes what multiplies the codes of one row of a chunk.
 template <class Layout, class B>
 [[gnu::always_inline]] inline void pack_factors(const B& block, std::size_t row, std::uint8_t* chunk) {
   constexpr std::size_t P = Layout::rows;
   if constexpr (Layout::super) {
-    if constexpr (Layout::group_scales) {
+    if constexpr (Layout::group_scales && !transposes_scales<Layout>) {
       const auto s = block.group_scales().bytes();
       for (std::size_t g = 0; g < Layout::groups; ++g)
         chunk[Layout::scales_at + g * P + row] = s[g];
@@ -116,7 +133,7 @@ template <class Isa, class B>
 concept packs_nibbles = packed_layout<Isa, B>::bits == 4 && requires(const B& block) {
   { block.nibbles(0) } -> std::same_as<const std::uint8_t*>;
 };
-/// Formats whose planes are fields of their bytes: the bytes go side by side as they are, once for all portions that share them.
+/// Formats whose planes are fields of their bytes: these go side by side as they are, once for all portions that share them.
 template <class B>
 concept packs_fields = requires { B::fields(0); };
 
@@ -171,14 +188,19 @@ template <class Isa, class B>
   constexpr std::size_t runs = B::block_size / run_size;
   constexpr bool as_they_are = packs_nibbles<Isa, B> || packs_fields<B>;
   alignas(64) std::uint8_t codes[as_they_are ? 1 : layout::rows * B::block_size];
+  alignas(64) std::array<std::uint8_t, 16> scales[transposes_scales<layout> ? layout::rows : 1];
   for (std::size_t row = 0; row < layout::rows; ++row) {
     const B& block = blocks[row * stride];
     for (std::size_t i = 0; i < sizeof(B); i += 64) // as many streams as rows are more than the hardware follows
       simd::prefetch(reinterpret_cast<const std::uint8_t*>(&block) + i, ahead);
     if constexpr (!as_they_are)
       stored_codes<Isa>(block, codes + row * B::block_size);
+    if constexpr (transposes_scales<layout>)
+      scales[row] = block.group_scales().bytes();
     pack_factors<layout>(block, row, out);
   }
+  if constexpr (transposes_scales<layout>)
+    pack_group_scales<layout, Isa>(scales[0].data(), out);
   if constexpr (packs_fields<B>)
     pack_fields<layout, Isa, B>(reinterpret_cast<const std::uint8_t*>(blocks), stride * sizeof(B), out);
   else
