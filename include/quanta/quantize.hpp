@@ -35,26 +35,38 @@ inline constexpr bool row_dependent = false; // weights of the search depend on 
 template <int Bits, std::size_t N, linear_kind Kind>
 inline constexpr bool row_dependent<linear_block<Bits, N, Kind>> = true;
 
-template <class B> // without importance
-inline constexpr bool closed_form = encode::absmax_ternary_format<B> || std::same_as<B, q8_k> ||
-                                    !(encode::equation_format<B> || super_format<B> || std::same_as<B, iq4_nl>);
+/// The encoders of search::reference.
+enum class encoder { equation, super_blocks, nonlinear, activations, ternary, signs, fp4, runs };
+template <class B>
+inline constexpr encoder encoder_of = encode::equation_format<B>                         ? encoder::equation
+                                      : std::same_as<B, q8_k>                            ? encoder::activations
+                                      : encode::absmax_ternary_format<B>                 ? encoder::ternary
+                                      : std::same_as<B, q1_0>                            ? encoder::signs
+                                      : std::same_as<B, mxfp4> || std::same_as<B, nvfp4> ? encoder::fp4
+                                      : std::same_as<B, iq4_nl>                          ? encoder::nonlinear
+                                      : super_format<B>                                  ? encoder::super_blocks
+                                                                                         : encoder::runs;
+/// Whether it is a closed form, without importance.
+template <class B>
+inline constexpr bool closed_form = encoder_of<B> >= encoder::activations;
 
 template <class Isa, block_format B>
 inline void encode_stretch(const float* x, std::size_t blocks, B* out, const float* importance, float mean_square) {
-  if constexpr (encode::equation_format<B>) {
+  constexpr encoder how = encoder_of<B>;
+  if constexpr (how == encoder::equation) {
     encode::encode_by_equation<Isa>(x, blocks, out, importance);
-  } else if constexpr (std::same_as<B, q8_k>) {
-    encode::encode_activations<Isa>(x, blocks, out);
-  } else if constexpr (encode::absmax_ternary_format<B>) {
-    encode::encode_ternary<Isa>(x, blocks, out);
-  } else if constexpr (std::same_as<B, q1_0>) {
-    encode::encode_signs<Isa>(x, blocks, out);
-  } else if constexpr (std::same_as<B, mxfp4> || std::same_as<B, nvfp4>) {
-    encode::encode_fp4<Isa>(x, blocks, out);
-  } else if constexpr (std::same_as<B, iq4_nl>) {
-    encode::encode_nonlinear<Isa>(x, blocks, out, importance);
-  } else if constexpr (super_format<B>) {
+  } else if constexpr (how == encoder::super_blocks) {
     encode::encode_super_blocks<Isa>(x, blocks, out, importance);
+  } else if constexpr (how == encoder::nonlinear) {
+    encode::encode_nonlinear<Isa>(x, blocks, out, importance);
+  } else if constexpr (how == encoder::activations) {
+    encode::encode_activations<Isa>(x, blocks, out);
+  } else if constexpr (how == encoder::ternary) {
+    encode::encode_ternary<Isa>(x, blocks, out);
+  } else if constexpr (how == encoder::signs) {
+    encode::encode_signs<Isa>(x, blocks, out);
+  } else if constexpr (how == encoder::fp4) {
+    encode::encode_fp4<Isa>(x, blocks, out);
   } else {
     if constexpr (row_dependent<B>)
       if (importance)
