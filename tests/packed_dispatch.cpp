@@ -71,6 +71,38 @@ TEST_CASE("more matrices than a model multiplies together") {
   CHECK(y[0] != 0.f);
 }
 
+TEST_CASE("experts chosen at run time give the products of their matrices") {
+  const auto type = quanta::tensor_type::q4_k;
+  const std::size_t rows = 40, columns = 256, tokens = 3, stride = rows + 1;
+  const auto* packed = find_packed(type);
+  const auto* rows_of = quanta::dispatch::find(type);
+  const auto row_bytes = static_cast<std::size_t>(*quanta::row_bytes(type, columns));
+  std::vector<std::vector<std::byte>> storage(3, std::vector<std::byte>(packed->matrix_bytes(rows, columns)));
+  for (std::size_t e = 0; e < storage.size(); ++e) {
+    const auto w = golden::rows(e, "gaussian", rows, columns);
+    std::vector<std::byte> blocks(rows * row_bytes);
+    for (std::size_t r = 0; r < rows; ++r)
+      rows_of->quantize(&w[r * columns], columns, &blocks[r * row_bytes], nullptr);
+    packed->pack(blocks.data(), rows, columns, storage[e], quanta::serial{});
+  }
+  const std::vector<std::span<const std::byte>> experts(storage.begin(), storage.end());
+  const auto x = golden::rows(9, "gaussian", tokens, columns);
+  std::vector<std::byte> activations(packed->activation_bytes(tokens, columns));
+  packed->pack_activations(x, tokens, columns, activations, quanta::serial{});
+  const std::vector<std::uint32_t> chosen{2, 0, 2, 1, 0, 2}; // two a token
+  std::vector<float> y(chosen.size() * stride, -1.f), alone(rows);
+  std::vector<std::uint32_t> indices(experts.size() + 1 + chosen.size());
+  std::vector<std::byte> tiles(packed->activation_bytes(chosen.size(), columns));
+  packed->gemm_experts(experts, rows, columns, activations, tokens, {chosen, y, stride, indices, tiles}, quanta::serial{});
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    std::vector<std::byte> token(packed->activation_bytes(1, columns));
+    packed->pack_activations(std::span(x).subspan(i / 2 * columns, columns), 1, columns, token, quanta::serial{});
+    packed->gemm(std::vector<packed_part>{{experts[chosen[i]], rows, alone, rows}}, columns, token, 1, quanta::serial{});
+    CHECK(std::memcmp(&y[i * stride], alone.data(), rows * sizeof(float)) == 0);
+    CHECK((i + 1 == chosen.size() || y[i * stride + rows] == -1.f));
+  }
+}
+
 TEST_CASE("types that were not named are not found") {
   CHECK(find_packed(quanta::tensor_type::q4_0) == nullptr);
   CHECK(find_packed(quanta::tensor_type::f32) == nullptr);

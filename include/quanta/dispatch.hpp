@@ -50,6 +50,16 @@ struct packed_part {
   std::size_t stride;
 };
 
+/// What the tokens of a mixture of experts chose, where the products go, and memory to work in: as gemm_experts
+/// (quanta/packed/experts.hpp) takes them.
+struct packed_choices {
+  std::span<const std::uint32_t> chosen;
+  std::span<float> y;
+  std::size_t stride;
+  std::span<std::uint32_t> indices; ///< experts + 1 + choices
+  std::span<std::byte> activations; ///< activation_bytes(choices, columns)
+};
+
 /// Packed products (quanta/packed/gemm.hpp) of one tensor type at one level. What one level packed, no other can read. Work is
 /// shared out through the last argument, any parallel_for; serial{} is none.
 struct packed_kernels {
@@ -65,6 +75,9 @@ struct packed_kernels {
   /// Products of all parts, matrices of `columns` columns, with the same activations.
   void (*gemm)(std::span<const packed_part> parts, std::size_t columns, std::span<const std::byte> activations,
                std::size_t tokens, parallel_reference);
+  /// Products of each token with the experts that it chose, packed matrices of rows x columns.
+  void (*gemm_experts)(std::span<const std::span<const std::byte>> experts, std::size_t rows, std::size_t columns,
+                       std::span<const std::byte> activations, std::size_t tokens, const packed_choices&, parallel_reference);
 };
 
 /// All kernels of a level.

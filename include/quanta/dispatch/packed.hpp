@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quanta/dispatch/level.hpp"
+#include "quanta/packed/experts.hpp"
 #include "quanta/packed/gemm.hpp"
 
 namespace quanta::dispatch {
@@ -38,7 +39,18 @@ struct packed_entries {
       quanta::gemm(std::span<const gemm_part<B, Isa>>(typed, count), x, parallel_for);
     }
   }
-  static constexpr packed_kernels table{B::type, matrix_bytes, activation_bytes, pack, pack_activations, gemm};
+  static void gemm_experts(std::span<const std::span<const std::byte>> experts, std::size_t rows, std::size_t columns,
+                           std::span<const std::byte> activations, std::size_t tokens, const packed_choices& choices,
+                           parallel_reference parallel_for) {
+    const packed_activations<B, Isa> x{activations, tokens, columns};
+    QUANTA_EXPECTS(activations.size() >= activation_bytes(tokens, columns));
+    for (const auto& matrix : experts)
+      QUANTA_EXPECTS(matrix.size() >= matrix_bytes(rows, columns));
+    const auto expert = [&](std::size_t e) { return packed_matrix<B, Isa>{experts[e], rows, columns}; };
+    quanta::detail::multiply_experts<B, Isa>(experts.size(), expert, x, choices.chosen, choices.y, choices.stride,
+                                             {choices.indices, choices.activations}, parallel_for);
+  }
+  static constexpr packed_kernels table{B::type, matrix_bytes, activation_bytes, pack, pack_activations, gemm, gemm_experts};
 };
 
 template <class Isa, class... B>

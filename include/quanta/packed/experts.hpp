@@ -28,6 +28,60 @@ inline void move_token(const std::uint8_t* from, std::size_t tokens, std::size_t
     std::memcpy(to + 4 * i * place.size, from + 4 * i * old.size, 4);
 }
 
+/// gemm_experts() with `experts` matrices of which expert(e) is one.
+template <weight_format B, class Isa, class Expert, class Parallel>
+void multiply_experts(std::size_t experts, Expert expert, const packed_activations<B, Isa>& x,
+                      std::span<const std::uint32_t> chosen, std::span<float> y, std::size_t stride, expert_scratch scratch,
+                      Parallel&& parallel_for) {
+  using layout = detail::packed_layout<Isa, B>;
+  if (chosen.empty())
+    return;
+  QUANTA_EXPECTS(experts > 0 && x.tokens > 0 && chosen.size() % x.tokens == 0);
+  const std::size_t rows = expert(0).rows, panels = layout::panels(rows), choices = chosen.size() / x.tokens;
+  for (std::size_t e = 0; e < experts; ++e)
+    QUANTA_EXPECTS(expert(e).rows == rows && expert(e).columns == x.columns);
+  for (const std::uint32_t e : chosen)
+    QUANTA_EXPECTS(e < experts);
+  QUANTA_EXPECTS(stride >= rows);
+  QUANTA_EXPECTS(y.size() >= (chosen.size() - 1) * stride + rows);
+  QUANTA_EXPECTS(scratch.indices.size() >= expert_indices(experts, chosen.size()));
+  const std::size_t token_bytes = activation_bytes<B, Isa>(1, x.columns);
+  QUANTA_EXPECTS(scratch.activations.size() >= chosen.size() * token_bytes);
+
+  // Choices sorted by expert, those of expert e from ends[e - 1] to ends[e].
+  const auto ends = scratch.indices.first(experts + 1), sorted = scratch.indices.subspan(experts + 1);
+  for (std::uint32_t& end : ends)
+    end = 0;
+  for (const std::uint32_t e : chosen)
+    ++ends[e + 1];
+  for (std::size_t e = 1; e < ends.size(); ++e)
+    ends[e] += ends[e - 1];
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    sorted[ends[chosen[i]]++] = static_cast<std::uint32_t>(i);
+  const auto first_of = [&](std::size_t e) -> std::size_t { return e == 0 ? 0 : ends[e - 1]; };
+
+  auto* tiles = reinterpret_cast<std::uint8_t*>(scratch.activations.data());
+  parallel_for(chosen.size(), [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t e = chosen[sorted[i]], first = first_of(e);
+      detail::move_token<Isa, B>(reinterpret_cast<const std::uint8_t*>(x.bytes.data()), x.tokens, sorted[i] / choices,
+                                 tiles + first * token_bytes, ends[e] - first, i - first, token_bytes);
+    }
+  });
+  std::size_t used = 0;
+  for (std::size_t e = 0; e < experts; ++e)
+    used += ends[e] > first_of(e);
+  const std::size_t products = layout::rows * x.columns * chosen.size() / used;
+  detail::for_panel_stretches(used * panels, products, parallel_for, [&](std::size_t from, std::size_t to) {
+    const auto size = [&](std::size_t e) { return ends[e] > first_of(e) ? panels : 0; };
+    detail::for_each_part(experts, from, to, size, [&](std::size_t e, std::size_t begin, std::size_t end) {
+      const std::size_t first = first_of(e);
+      detail::multiply_panels<Isa, B>(expert(e), begin, end, tiles + first * token_bytes, ends[e] - first,
+                                      [&](std::size_t token) { return y.data() + sorted[first + token] * stride; });
+    });
+  });
+}
+
 } // namespace detail
 
 /// Products of each token with the experts that it chose, matrices of one shape: `chosen` holds as many indices a token
@@ -41,53 +95,8 @@ template <weight_format B, class Isa, class Parallel = serial>
 void gemm_experts(std::span<const packed_matrix<B, Isa>> experts, const packed_activations<B, Isa>& x,
                   std::span<const std::uint32_t> chosen, std::span<float> y, std::size_t stride, expert_scratch scratch,
                   Parallel&& parallel_for = {}) {
-  using layout = detail::packed_layout<Isa, B>;
-  if (chosen.empty())
-    return;
-  QUANTA_EXPECTS(!experts.empty() && x.tokens > 0 && chosen.size() % x.tokens == 0);
-  const std::size_t rows = experts[0].rows, panels = layout::panels(rows), choices = chosen.size() / x.tokens;
-  for (const auto& expert : experts)
-    QUANTA_EXPECTS(expert.rows == rows && expert.columns == x.columns);
-  for (const std::uint32_t expert : chosen)
-    QUANTA_EXPECTS(expert < experts.size());
-  QUANTA_EXPECTS(stride >= rows);
-  QUANTA_EXPECTS(y.size() >= (chosen.size() - 1) * stride + rows);
-  QUANTA_EXPECTS(scratch.indices.size() >= expert_indices(experts.size(), chosen.size()));
-  const std::size_t token_bytes = activation_bytes<B, Isa>(1, x.columns);
-  QUANTA_EXPECTS(scratch.activations.size() >= chosen.size() * token_bytes);
-
-  // Choices sorted by expert, those of expert e from ends[e - 1] to ends[e].
-  const auto ends = scratch.indices.first(experts.size() + 1), sorted = scratch.indices.subspan(experts.size() + 1);
-  for (std::uint32_t& end : ends)
-    end = 0;
-  for (const std::uint32_t expert : chosen)
-    ++ends[expert + 1];
-  for (std::size_t e = 1; e < ends.size(); ++e)
-    ends[e] += ends[e - 1];
-  for (std::size_t i = 0; i < chosen.size(); ++i)
-    sorted[ends[chosen[i]]++] = static_cast<std::uint32_t>(i);
-  const auto first_of = [&](std::size_t e) -> std::size_t { return e == 0 ? 0 : ends[e - 1]; };
-
-  auto* tiles = reinterpret_cast<std::uint8_t*>(scratch.activations.data());
-  parallel_for(chosen.size(), [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t expert = chosen[sorted[i]], first = first_of(expert);
-      detail::move_token<Isa, B>(reinterpret_cast<const std::uint8_t*>(x.bytes.data()), x.tokens, sorted[i] / choices,
-                                 tiles + first * token_bytes, ends[expert] - first, i - first, token_bytes);
-    }
-  });
-  std::size_t used = 0;
-  for (std::size_t e = 0; e < experts.size(); ++e)
-    used += ends[e] > first_of(e);
-  const std::size_t products = layout::rows * x.columns * chosen.size() / used;
-  detail::for_panel_stretches(used * panels, products, parallel_for, [&](std::size_t from, std::size_t to) {
-    const auto size = [&](std::size_t e) { return ends[e] > first_of(e) ? panels : 0; };
-    detail::for_each_part(experts.size(), from, to, size, [&](std::size_t e, std::size_t begin, std::size_t end) {
-      const std::size_t first = first_of(e);
-      detail::multiply_panels<Isa, B>(experts[e], begin, end, tiles + first * token_bytes, ends[e] - first,
-                                      [&](std::size_t token) { return y.data() + sorted[first + token] * stride; });
-    });
-  });
+  const auto expert = [&](std::size_t e) -> const packed_matrix<B, Isa>& { return experts[e]; };
+  detail::multiply_experts<B, Isa>(experts.size(), expert, x, chosen, y, stride, scratch, parallel_for);
 }
 
 } // namespace quanta
