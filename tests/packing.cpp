@@ -1,4 +1,5 @@
 // The packed form goes back to the same blocks; variants of gemm have the bits of gemm.
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
 #include "quanta/quanta.hpp"
@@ -83,6 +84,40 @@ struct packed_tokens {
 using variants = quanta::type_list<quanta::q4_0, quanta::q5_1, quanta::q2_k>;
 
 } // namespace
+
+TEST_CASE("the packed form is the same past the cache and into it, and wherever the storage lies") {
+  quanta::type_list<quanta::q4_0, quanta::q6_k>::for_each([](auto tag) {
+    using B = typename decltype(tag)::type;
+    CAPTURE(B::name);
+    const std::size_t rows = 2003, columns = 4096, bytes = quanta::packed_bytes<B>(rows, columns);
+    REQUIRE(bytes >= quanta::detail::bytes_past_cache);
+    const auto blocks = any_blocks<B>(rows * columns / B::block_size);
+    const quanta::matrix_view<B> matrix(blocks, rows, columns);
+    std::vector<std::byte> storage(bytes + 128), parts(bytes);
+    const auto packed_at = [&](std::size_t offset, quanta::parallel_reference parallel_for) { // from a multiple of 64 on
+      const std::size_t first = (64 - reinterpret_cast<std::uintptr_t>(storage.data()) % 64) % 64 + offset;
+      std::fill(storage.begin(), storage.end(), std::byte{0xA5});
+      quanta::pack(matrix, std::span(storage).subspan(first, bytes), parallel_for);
+      for (std::size_t i = 0; i < storage.size(); ++i)
+        if ((i < first || i >= first + bytes) && storage[i] != std::byte{0xA5})
+          return std::vector<std::byte>{};
+      return std::vector<std::byte>(storage.begin() + static_cast<std::ptrdiff_t>(first),
+                                    storage.begin() + static_cast<std::ptrdiff_t>(first + bytes));
+    };
+    // In panels of one matrix each, too small to go past the cache.
+    using layout = quanta::detail::packed_layout<native, B>;
+    const std::size_t panel = layout::panel_bytes(columns), row_blocks = matrix.row_blocks();
+    for (std::size_t r = 0; r < rows; r += layout::rows) {
+      const std::size_t count = std::min(layout::rows, rows - r);
+      quanta::pack(quanta::matrix_view<B>(std::span(blocks).subspan(r * row_blocks, count * row_blocks), count, columns),
+                   std::span(parts).subspan(r / layout::rows * panel, panel));
+    }
+    CHECK(packed_at(0, quanta::serial{}) == parts);
+    CHECK(packed_at(16, quanta::serial{}) == parts);
+    CHECK(packed_at(1, quanta::serial{}) == parts);
+    CHECK(packed_at(0, quanta::threads(3)) == parts);
+  });
+}
 
 TEST_CASE("matrices that share activations, and slices of Y, have the bits of products apart") {
   variants::for_each([](auto tag) {
