@@ -92,7 +92,10 @@ template <class Isa, std::size_t Part, class B>
 [[gnu::always_inline]] inline simd::vec<float, 8, Isa> scales_of_runs(const B* row, std::size_t first_run, std::size_t count) {
   if constexpr (half_first<B>)
     return halves_of_runs<Isa>(row, first_run, count, halves_at<B, Part>);
-  else
+  if constexpr (requires { B::template scales_of_eight<Isa>(row); })
+    if (count >= 8)
+      return B::template scales_of_eight<Isa>(row + first_run);
+  if constexpr (!half_first<B>)
     return collect_runs<Isa>(row, first_run, count, [](const B& block, std::size_t run) __attribute__((always_inline)) {
       return block.scale(group_of<B, Part>(run));
     });

@@ -12,12 +12,6 @@ template <std::size_t W, class Isa>
   using I = simd::vec<std::int32_t, W, Isa>;
   return simd::max(simd::shift_right<23>(std::bit_cast<I>(largest)) - simd::fill<I>(2), simd::fill<I>(0));
 }
-template <std::size_t W, class Isa>
-[[gnu::always_inline]] inline simd::vec<float, W, Isa> halved_e8m0(const simd::vec<std::int32_t, W, Isa>& e) {
-  using I = simd::vec<std::int32_t, W, Isa>;
-  const I one = simd::fill<I>(1), subnormal = simd::select(e < one, simd::fill<I>(0x00200000), simd::fill<I>(0x00400000));
-  return std::bit_cast<simd::vec<float, W, Isa>>(simd::select(e > one, simd::shift_left<23>(e - one), subnormal));
-}
 /// The reference's rounding: three bits of fraction and half of the next one up, whatever follows; 248 and more become 448, the
 /// largest; below 2^-6 in steps of 2^-9.
 template <std::size_t W, class Isa>
@@ -110,7 +104,7 @@ void encode_fp4(const float* x, std::size_t blocks, mxfp4* out) {
     const auto largest = block_maxima<N, Isa>(x, count, magnitude_of);
     const auto e = e8m0_of(largest);
     simd::store(exponents, e);
-    groups.set(0, halved_e8m0(e), largest);
+    groups.set(0, detail::halved_e8m0(e), largest);
     for (std::size_t j = 0; j < count; ++j, x += N) {
       out[j].e = static_cast<std::uint8_t>(exponents[j]);
       if (groups.plain >> j & 1) {

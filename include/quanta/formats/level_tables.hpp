@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "quanta/simd/vocabulary.hpp"
+
 namespace quanta::detail {
 
 /// IQ4_NL, IQ4_XS: denser near zero, where most weights lie; no exact zero.
@@ -25,6 +27,13 @@ constexpr std::array<std::uint8_t, 16> codes_of_levels(const std::array<std::int
 /// E8M0, halved because the levels are doubled: 2^(e - 128), subnormal for e < 2. 255 is NaN to OCP; read as a number here.
 [[gnu::always_inline]] constexpr float halved_e8m0(std::uint8_t e) {
   return std::bit_cast<float>(e < 2 ? 0x00200000u << e : static_cast<std::uint32_t>(e - 1) << 23);
+}
+
+template <std::size_t W, class Isa>
+[[gnu::always_inline]] inline simd::vec<float, W, Isa> halved_e8m0(const simd::vec<std::int32_t, W, Isa>& e) {
+  using I = simd::vec<std::int32_t, W, Isa>;
+  const I one = simd::fill<I>(1), subnormal = simd::select(e < one, simd::fill<I>(0x00200000), simd::fill<I>(0x00400000));
+  return std::bit_cast<simd::vec<float, W, Isa>>(simd::select(e > one, simd::shift_left<23>(e - one), subnormal));
 }
 
 /// UE4M3, halved because the levels are doubled: 4 bits of exponent, 3 of fraction. Bit 7 is ignored, but for 0x7F, NaN to OCP,
