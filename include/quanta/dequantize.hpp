@@ -4,6 +4,7 @@
 #include <span> // and what its constructors need of <ranges>, whose views would be a tenth of all of quanta to compile
 
 #include "quanta/format.hpp"
+#include "quanta/formats/codebook_block.hpp"
 #include "quanta/formats/super_block.hpp"
 #include "quanta/matrix_view.hpp"
 #include "quanta/runs.hpp"
@@ -102,6 +103,29 @@ struct group_factors<Isa, B> {
   [[gnu::always_inline]] explicit group_factors(const B& block) : scale{block.scale(0)} {}
 };
 
+/// Formats whose books registers hold: the values of all levels are scaled once a group, so that a weight needs no conversion
+/// and no product but its sign.
+template <class Isa, class B, class F>
+[[gnu::always_inline]] inline void decode_levels(const B& w, const float* scales, std::size_t index, F&& f) {
+  using V = simd::vec<float, 16, Isa>;
+  constexpr int bits = B::book::bits, words = 16 / levels_a_word<B>; // words of 16 weights
+  static constexpr auto values = [] {
+    std::array<float, 16> all{};
+    for (std::size_t i = 0; i < 16; ++i)
+      all[i] = B::book::values_by_level[i % (std::size_t{1} << bits)];
+    return all;
+  }();
+  const auto negative = w.template sign_words<Isa>();
+  const std::array levels{w.template level_words<Isa, 0>(), w.template level_words<Isa, words / 4>()};
+  simd::unroll<16>([&](auto part) __attribute__((always_inline)) {
+    const V scaled = simd::fill<V>(scales[16 * part() / B::group_size]) * simd::load<V>(values.data());
+    const auto signs = static_cast<std::uint16_t>(negative[part() / 4] >> 16 * (part() % 4));
+    constexpr int first = words * part();
+    f(index + 16 * part(), std::integral_constant<int, part() % 2>{},
+      simd::look_up_levels<bits, first % 32>(levels[first / 32], scaled, signs));
+  });
+}
+
 template <class Isa, super_format B, class F>
 [[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
   for (std::size_t b = 0; b < blocks; ++b) {
@@ -110,7 +134,9 @@ template <class Isa, super_format B, class F>
       constexpr std::size_t group = 32 * portion() / B::group_size;
       decode_portion<Isa, B>(codes, factors.scale + group, factors.minimum + group, super_block_size * b + 32 * portion(), f);
     };
-    if constexpr (unpacks_double_portions<Isa, B> && requires { requires B::decodes_by_pairs; }) {
+    if constexpr (has_level_words<Isa, B>) {
+      decode_levels<Isa>(row[b], factors.scale, super_block_size * b, f);
+    } else if constexpr (unpacks_double_portions<Isa, B> && requires { requires B::decodes_by_pairs; }) {
       const auto pairs = all_double_codes<Isa>(row[b]);
       simd::unroll<4>([&](auto pair) __attribute__((always_inline)) {
         const auto [low, high] = simd::halves<Isa>(pairs[pair()]);

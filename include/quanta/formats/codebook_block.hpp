@@ -61,12 +61,21 @@ template <class Isa>
       (f & simd::fill<V>(0x7F)) | (simd::shift_left<1>(f) & simd::fill<V>(0x7F00)) |
       (simd::shift_left<2>(f) & simd::fill<V>(0x7F0000)) | (simd::shift_left<3>(f) & simd::fill<V>(0x7F000000)));
 }
-/// 64 codes from words of levels, from word First on.
-template <class Book, int First, class Isa>
-[[gnu::always_inline]] inline simd::double_code_bytes<Isa> signed_codes(const simd::index_words<Isa>& levels,
-                                                                        std::uint64_t negative) {
-  return simd::apply_signs<codebook_block_traits::code_offset, Isa>(
-      simd::unpack_levels<static_cast<int>(Book::bits), First, Isa>(levels, Book::values_by_level), negative);
+/// Books that registers hold: w.level_words<Isa, Half>() are 32 entries as words of levels (of all 256 weights, or of half of
+/// them) and w.sign_words<Isa>() is a bit a weight.
+template <class Isa, class B>
+concept has_level_words = simd::has_word_tables<Isa> && requires(const B& w) { w.template level_words<Isa, 0>(); };
+/// Levels a word of such a book.
+template <class B>
+inline constexpr int levels_a_word = B::book::bits == 2 ? 8 : 4;
+
+/// Codes 64 Pair and on.
+template <class Isa, int Pair, class B>
+[[gnu::always_inline]] inline simd::double_code_bytes<Isa> signed_codes_of(const B& w) {
+  constexpr int first = 64 * Pair / levels_a_word<B>; // word
+  const auto magnitudes = simd::unpack_levels<static_cast<int>(B::book::bits), first % 32, Isa>(
+      w.template level_words<Isa, first / 32>(), B::book::values_by_level);
+  return simd::apply_signs<codebook_block_traits::code_offset, Isa>(magnitudes, w.template sign_words<Isa>()[Pair]);
 }
 
 /// 32 codes from the magnitudes of four 8-vectors; `negative` is 0xFF where a value is: 64 + m, or ~m + 65 = 64 - m.

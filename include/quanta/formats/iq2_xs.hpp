@@ -42,13 +42,18 @@ struct iq2_xs : detail::codebook_block_traits {
     const auto word = [&](int k) __attribute__((always_inline)) { return book::words[four >> 16 * k & 511]; };
     return detail::signed_codes<Isa>({word(0), word(1), word(2), word(3)}, detail::minus_signs<Isa>(four, 9, 16));
   }
+  template <class Isa, int>
+  [[gnu::always_inline]] simd::index_words<Isa> level_words() const {
+    return simd::look_up_words<512>(book::levels.data(), load_vectors<Isa>());
+  }
+  template <class Isa>
+  [[gnu::always_inline]] std::array<std::uint64_t, 4> sign_words() const {
+    return detail::even_sign_words<Isa>(simd::narrow_indices<Isa>(simd::shift_right<9>(load_vectors<Isa>())));
+  }
   template <class Isa, int Pair>
     requires simd::has_word_tables<Isa>
   [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    const auto words = std::bit_cast<simd::index_words<Isa>>(simd::load<simd::double_code_bytes<Isa>>(vectors.data()));
-    const auto levels = simd::look_up_words<512>(book::levels.data(), words);
-    const auto negative = detail::even_sign_words<Isa>(simd::narrow_indices<Isa>(simd::shift_right<9>(words)));
-    return detail::signed_codes<book, 8 * Pair, Isa>(levels, negative[Pair]);
+    return detail::signed_codes_of<Isa, Pair>(*this);
   }
   /// Entries and sign bytes of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
@@ -64,6 +69,10 @@ struct iq2_xs : detail::codebook_block_traits {
   }
 
 private:
+  template <class Isa>
+  [[gnu::always_inline]] simd::index_words<Isa> load_vectors() const {
+    return std::bit_cast<simd::index_words<Isa>>(simd::load<simd::double_code_bytes<Isa>>(vectors.data()));
+  }
   /// The sign indices of four vectors, moved together to 28 bits.
   [[gnu::always_inline]] static constexpr std::uint32_t signs_of(std::uint64_t four) {
     return detail::even_signs(static_cast<std::uint32_t>((four >> 9 & 0x7F) | (four >> 18 & 0x3F80) | (four >> 27 & 0x1FC000) |

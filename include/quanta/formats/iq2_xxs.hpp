@@ -43,13 +43,20 @@ struct iq2_xxs : detail::codebook_block_traits {
     return detail::signed_codes<Isa>({words[p[0]], words[p[1]], words[p[2]], words[p[3]]},
                                      detail::minus_signs<Isa>(detail::load_word(p + 4), 0, 7));
   }
+  template <class Isa, int>
+  [[gnu::always_inline]] simd::index_words<Isa> level_words() const {
+    const auto entries = simd::split_double_words<Isa>(groups.data())[0];
+    return simd::look_up_words<256>(book::levels.data(), simd::widen_indices<Isa>(entries));
+  }
+  template <class Isa>
+  [[gnu::always_inline]] std::array<std::uint64_t, 4> sign_words() const {
+    const auto fields = simd::split_double_words<Isa>(groups.data())[1];
+    return detail::even_sign_words<Isa>(detail::spread_sign_indices<Isa>(fields));
+  }
   template <class Isa, int Pair>
     requires simd::has_word_tables<Isa>
   [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    const auto [entries, fields] = simd::split_double_words<Isa>(groups.data());
-    const auto levels = simd::look_up_words<256>(book::levels.data(), simd::widen_indices<Isa>(entries));
-    const auto negative = detail::even_sign_words<Isa>(detail::spread_sign_indices<Isa>(fields));
-    return detail::signed_codes<book, 8 * Pair, Isa>(levels, negative[Pair]);
+    return detail::signed_codes_of<Isa, Pair>(*this);
   }
   /// Entries and sign bytes of 32 vectors, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,

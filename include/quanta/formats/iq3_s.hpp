@@ -18,7 +18,6 @@ namespace quanta {
 
 struct iq3_s : detail::codebook_block_traits {
   static constexpr std::size_t group_size = 32;
-  static constexpr bool decodes_by_pairs = true;
   using book = grids::expanded<grids::iq3s, 1, 3, 5, 7, 9, 11, 13, 15>;
   static constexpr tensor_type type = tensor_type::iq3_s;
   static constexpr std::string_view name = "iq3_s";
@@ -42,14 +41,20 @@ struct iq3_s : detail::codebook_block_traits {
     return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
                                      detail::minus_signs<Isa>(detail::load_word(&signs[4 * Portion])));
   }
+  template <class Isa, int Half>
+  [[gnu::always_inline]] simd::index_words<Isa> level_words() const {
+    const auto low = simd::widen_indices<Isa>(simd::load<simd::code_bytes<Isa>>(&qs[32 * Half]));
+    return simd::look_up_words<512>(book::levels.data(), simd::set_bits<8>(low, detail::load_word(&qh[4 * Half])));
+  }
+  template <class Isa>
+  [[gnu::always_inline]] std::array<std::uint64_t, 4> sign_words() const {
+    return {detail::load_double_word(&signs[0]), detail::load_double_word(&signs[8]), detail::load_double_word(&signs[16]),
+            detail::load_double_word(&signs[24])};
+  }
   template <class Isa, int Pair>
     requires simd::has_word_tables<Isa>
   [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    constexpr std::size_t half = Pair / 2;
-    auto indices = simd::widen_indices<Isa>(simd::load<simd::code_bytes<Isa>>(&qs[32 * half]));
-    indices = simd::set_bits<8>(indices, detail::load_word(&qh[4 * half]));
-    const auto levels = simd::look_up_words<512>(book::levels.data(), indices);
-    return detail::signed_codes<book, Pair % 2 * 16, Isa>(levels, detail::load_double_word(&signs[8 * Pair]));
+    return detail::signed_codes_of<Isa, Pair>(*this);
   }
   /// Entries of 64 vectors, sign bytes of 32 times 8 weights, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,

@@ -18,7 +18,6 @@ namespace quanta {
 
 struct iq3_xxs : detail::codebook_block_traits {
   static constexpr std::size_t group_size = 32;
-  static constexpr bool decodes_by_pairs = true;
   static constexpr float unit = 0.25f;
   using book = grids::expanded<grids::iq3xxs, 4, 12, 20, 28, 36, 44, 52, 62>;
   static constexpr tensor_type type = tensor_type::iq3_xxs;
@@ -45,14 +44,20 @@ struct iq3_xxs : detail::codebook_block_traits {
     return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
                                      detail::minus_signs<Isa>(detail::load_word(&words[4 * Portion]), 0, 7));
   }
+  template <class Isa, int Half>
+  [[gnu::always_inline]] simd::index_words<Isa> level_words() const {
+    const auto entries = simd::load<simd::code_bytes<Isa>>(&qs[32 * Half]);
+    return simd::look_up_words<256>(book::levels.data(), simd::widen_indices<Isa>(entries));
+  }
+  template <class Isa>
+  [[gnu::always_inline]] std::array<std::uint64_t, 4> sign_words() const {
+    const auto fields = simd::load<simd::code_bytes<Isa>>(words.data());
+    return detail::even_sign_words<Isa>(detail::spread_sign_indices<Isa>(fields));
+  }
   template <class Isa, int Pair>
     requires simd::has_word_tables<Isa>
   [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    const auto entries = simd::load<simd::code_bytes<Isa>>(&qs[Pair / 2 * 32]);
-    const auto levels = simd::look_up_words<256>(book::levels.data(), simd::widen_indices<Isa>(entries));
-    const auto fields = simd::load<simd::code_bytes<Isa>>(words.data());
-    const auto negative = detail::even_sign_words<Isa>(detail::spread_sign_indices<Isa>(fields));
-    return detail::signed_codes<book, Pair % 2 * 16, Isa>(levels, negative[Pair]);
+    return detail::signed_codes_of<Isa, Pair>(*this);
   }
   /// Entries of 64 vectors, sign bytes of 32 times 8 weights, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,

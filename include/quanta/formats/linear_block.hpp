@@ -88,7 +88,7 @@ struct linear_block : detail::linear_scales<Kind> {
     return q;
   }
 
-  /// The codes of one run: its 16 bytes, or all of them.
+  /// The bytes of a run of nibbles, and the codes of any run.
   [[gnu::always_inline]] const std::uint8_t* nibbles(std::size_t r) const
     requires(Bits == 4 && run == detail::run_size)
   {

@@ -24,7 +24,7 @@ struct super_block_traits {
   static constexpr bool layout_is_runs = false;
   static constexpr float unit = 1.f; // a power of two that d is multiplied with
   /// Whether unpacking two portions at once is faster in decoding too, where half of the work is conversions of 16 values each.
-  /// (Zen 5, GB/s: tq1_0 55 to 83, iq3_s 34 to 46, iq3_xxs 39 to 51; but iq2_xs 49 to 46, q4_k 122 to 100.)
+  /// (Zen 5, GB/s: tq1_0 55 to 83, but q4_k 122 to 100.)
   static constexpr bool decodes_by_pairs = false;
   using dot_partner = q8_k;
 };

@@ -135,7 +135,7 @@ concept packs_nibbles = packed_layout<Isa, B>::bits == 4 && requires(const B& bl
 };
 /// Formats whose planes are fields of their bytes: these go side by side as they are, once for all portions that share them.
 template <class B>
-concept packs_fields = requires { B::fields(0); };
+concept packs_fields = super_format<B> && requires { B::fields(0); };
 
 /// pack_run of nibbles, those of the first row at `nibbles`.
 template <class Layout, class Isa>

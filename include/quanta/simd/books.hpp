@@ -60,6 +60,13 @@ template <int Bits, int First, class Isa>
                                                                    const std::array<std::uint8_t, 16>& values) {
   return native<Isa>::template unpack_levels<Bits, First>(words, values);
 }
+/// values[level] of 16 levels, from word First on, times -1 where the bit of `negative` is 1. The values of 4 levels stand four
+/// times in a row, those of 8 levels twice.
+template <int Bits, int First, class Isa>
+[[gnu::always_inline]] inline vec<float, 16, Isa>
+look_up_levels(const index_words<Isa>& words, const vec<float, 16, Isa>& values, std::uint16_t negative) {
+  return native<Isa>::template look_up_levels<Bits, First>(words, values, negative);
+}
 /// Offset + magnitude, or Offset - magnitude where the bit of `negative` is 1.
 template <int Offset, class Isa>
 [[gnu::always_inline]] inline double_code_bytes<Isa> apply_signs(const double_code_bytes<Isa>& magnitudes,

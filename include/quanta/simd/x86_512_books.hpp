@@ -77,6 +77,18 @@ struct x86_512_books {
     const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values.data())));
     return {_mm512_shuffle_epi8(table, levels)};
   }
+  /// The lowest bits of a lane choose, whatever follows: levels of 2 bits among 4 values that stand in every quarter, those of
+  /// 3 bits among 8 in either half. A product with -1 changes the sign of all but NaN, as one with a negative level does.
+  template <int Bits, int First>
+  [[gnu::always_inline]] static vec<float, 16, Isa> look_up_levels(const words32& words, const vec<float, 16, Isa>& values,
+                                                                   std::uint16_t negative) {
+    constexpr int each = Bits == 2 ? 8 : 4; // levels a word
+    static constexpr auto places = every_word([](int k) { return First + k / 2 / each; });
+    static constexpr auto shifts = every_word([](int k) { return k % 2 == 0 ? k / 2 % each * Bits : 0; });
+    const __m512i levels = _mm512_srlv_epi32(_mm512_permutexvar_epi16(load(places), words.v), load(shifts));
+    const __m512 v = values.v, chosen = Bits == 2 ? _mm512_permutevar_ps(v, levels) : _mm512_permutexvar_ps(levels, v);
+    return {_mm512_mask_mul_ps(chosen, negative, chosen, _mm512_set1_ps(-1.f))};
+  }
   template <int Offset>
   [[gnu::always_inline]] static bytes64 apply_signs(const bytes64& magnitudes, std::uint64_t negative) {
     const __m512i offset = _mm512_set1_epi8(Offset);
