@@ -305,8 +305,8 @@ struct x86_128 {
   }
   [[gnu::always_inline]] static void finish_past_cache() { _mm_sfence(); }
   template <std::size_t Rows>
-    requires(Rows == 4)
   [[gnu::always_inline]] static std::array<bytes16, 4> transpose_words(const std::uint8_t* p, std::size_t stride) {
+    static_assert(Rows == 4);
     const __m128i a = load_register(p), b = load_register(p + stride), c = load_register(p + 2 * stride),
                   d = load_register(p + 3 * stride);
     const __m128i ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d), ab_high = _mm_unpackhi_epi32(a, b),

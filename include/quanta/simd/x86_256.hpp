@@ -335,8 +335,8 @@ struct x86_256 : x86_128<Isa> {
   }
   /// 16 bytes of rows r and r + 4 in a register: no shuffle has to cross its halves.
   template <std::size_t Rows>
-    requires(Rows == 8)
   [[gnu::always_inline]] static std::array<bytes32, 4> transpose_words(const std::uint8_t* p, std::size_t stride) {
+    static_assert(Rows == 8);
     const auto rows = [&](std::size_t r) __attribute__((always_inline)) {
       return _mm256_inserti128_si256(_mm256_castsi128_si256(load_register(p + r * stride)), load_register(p + (r + 4) * stride),
                                      1);

@@ -18,7 +18,7 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
   using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_fold, base::to_float, base::truncate,
       base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::fold,
-      base::ternary_digits, base::transpose_words;
+      base::ternary_digits;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
     __m512 r = a.v;
@@ -177,18 +177,22 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   }
   /// 16 bytes of rows r, r + 4, r + 8 and r + 12 in a register.
   template <std::size_t Rows>
-    requires(Rows == 16)
-  [[gnu::always_inline]] static std::array<bytes64, 4> transpose_words(const std::uint8_t* p, std::size_t stride) {
-    const auto rows = [&](std::size_t r) __attribute__((always_inline)) {
-      const auto row = [&](std::size_t k) __attribute__((always_inline)) { return base::load_register(p + (r + k) * stride); };
-      const __m512i two = _mm512_inserti32x4(_mm512_castsi128_si512(row(0)), row(4), 1);
-      return _mm512_inserti32x4(_mm512_inserti32x4(two, row(8), 2), row(12), 3);
-    };
-    const __m512i a = rows(0), b = rows(1), c = rows(2), d = rows(3);
-    const __m512i ab = _mm512_unpacklo_epi32(a, b), cd = _mm512_unpacklo_epi32(c, d), ab_high = _mm512_unpackhi_epi32(a, b),
-                  cd_high = _mm512_unpackhi_epi32(c, d);
-    return {bytes64{_mm512_unpacklo_epi64(ab, cd)}, bytes64{_mm512_unpackhi_epi64(ab, cd)},
-            bytes64{_mm512_unpacklo_epi64(ab_high, cd_high)}, bytes64{_mm512_unpackhi_epi64(ab_high, cd_high)}};
+  [[gnu::always_inline]] static auto transpose_words(const std::uint8_t* p, std::size_t stride) {
+    if constexpr (Rows < 16) {
+      return base::template transpose_words<Rows>(p, stride);
+    } else {
+      const auto rows = [&](std::size_t r) __attribute__((always_inline)) {
+        const auto row = [&](std::size_t k)
+                             __attribute__((always_inline)) { return base::load_register(p + (r + k) * stride); };
+        const __m512i two = _mm512_inserti32x4(_mm512_castsi128_si512(row(0)), row(4), 1);
+        return _mm512_inserti32x4(_mm512_inserti32x4(two, row(8), 2), row(12), 3);
+      };
+      const __m512i a = rows(0), b = rows(1), c = rows(2), d = rows(3);
+      const __m512i ab = _mm512_unpacklo_epi32(a, b), cd = _mm512_unpacklo_epi32(c, d), ab_high = _mm512_unpackhi_epi32(a, b),
+                    cd_high = _mm512_unpackhi_epi32(c, d);
+      return std::array{bytes64{_mm512_unpacklo_epi64(ab, cd)}, bytes64{_mm512_unpackhi_epi64(ab, cd)},
+                        bytes64{_mm512_unpacklo_epi64(ab_high, cd_high)}, bytes64{_mm512_unpackhi_epi64(ab_high, cd_high)}};
+    }
   }
   template <std::size_t N>
   [[gnu::always_inline]] static auto load_words(const std::uint8_t* p) {
