@@ -100,7 +100,7 @@ template <class Isa, class Book>
         squares[l] = static_cast<std::uint8_t>((l - digits[j]) * (l - digits[j]));
       for (std::size_t e = 0; e < n; e += step)
         simd::store(&distance[j][e],
-                    simd::load<V>(&distance[j + 1][e]) + simd::look_up<Isa>(squares, simd::load<V>(&levels[j][e])));
+                    simd::load<V>(&distance[j + 1][e]) + simd::look_up(squares, simd::load<V>(&levels[j][e])));
     }
     std::uint16_t* const list = tables.neighbours + chunks * Book::chunk;
     std::size_t found = 0;

@@ -49,8 +49,8 @@ template <class Isa>
   static constexpr std::array<std::uint8_t, 16> parity{0,    0x80, 0x80, 0,    0x80, 0,    0,    0x80,
                                                        0x80, 0,    0,    0x80, 0,    0x80, 0x80, 0};
   return std::bit_cast<std::array<std::uint64_t, 4>>(indices |
-                                                     (simd::look_up<Isa>(parity, simd::move_bits<0, 4, 0>(indices)) ^
-                                                      simd::look_up<Isa>(parity, simd::move_bits<4, 4, 0>(indices))));
+                                                     (simd::look_up(parity, simd::move_bits<0, 4, 0>(indices)) ^
+                                                      simd::look_up(parity, simd::move_bits<4, 4, 0>(indices))));
 }
 /// Four sign indices of 7 bits in each word of 4 bytes, moved to a byte each.
 template <class Isa>

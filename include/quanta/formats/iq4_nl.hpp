@@ -32,7 +32,7 @@ struct iq4_nl : detail::nibble_block_traits {
   }
   template <class Isa>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t) const {
-    return simd::look_up<Isa>(codes_by_nibble, indices<Isa>(0));
+    return simd::look_up(codes_by_nibble, indices<Isa>(0));
   }
   /// q: the nibbles of 32 weights.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) { detail::assemble_nibbles_of_run(qs.data(), q); }

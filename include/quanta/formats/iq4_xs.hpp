@@ -47,11 +47,11 @@ struct iq4_xs : detail::super_block_traits {
   }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    return simd::look_up<Isa>(codes_by_nibble, indices<Isa, Portion>());
+    return simd::look_up(codes_by_nibble, indices<Isa, Portion>());
   }
   template <class Isa, int Pair>
   [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return simd::look_up_bytes(codes_by_nibble, simd::unpack_nibbles_twice<Isa>(&qs[32 * Pair]));
+    return simd::look_up(codes_by_nibble, simd::unpack_nibbles_twice<Isa>(&qs[32 * Pair]));
   }
   /// s in -32..31, q: the nibbles of 256 weights.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::int8_t* s, const std::uint8_t* q) {

@@ -33,7 +33,7 @@ struct nvfp4 : detail::nibble_block_traits {
   }
   template <class Isa>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t run) const {
-    return simd::look_up<Isa>(codes_by_nibble, indices<Isa>(run));
+    return simd::look_up(codes_by_nibble, indices<Isa>(run));
   }
   /// q: the nibbles of 64 weights.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {

@@ -104,7 +104,7 @@ template <class Layout, class B, int K, class Isa>
 [[gnu::always_inline]] inline simd::vec<std::uint8_t, Layout::vector_bytes, Isa> codes_of_step(const std::uint8_t* p) {
   auto codes = stored_step<Layout, K, Isa>(p);
   if constexpr (Layout::looked_up) {
-    codes = simd::look_up_bytes(B::codes_by_nibble, codes);
+    codes = simd::look_up(B::codes_by_nibble, codes);
     if constexpr (Layout::signed_codes)
       codes = codes ^ simd::fill<decltype(codes)>(0x80);
   }

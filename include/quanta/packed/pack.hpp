@@ -237,16 +237,14 @@ packed_matrix<B, Isa> pack(const matrix_view<B>& matrix, std::span<std::byte> st
       for (std::size_t c = 0; c < chunks; ++c) {
         auto* out = reinterpret_cast<std::uint8_t*>(storage.data()) + (panel * chunks + c) * layout::chunk_bytes;
         const B* blocks = matrix.blocks.data() + first * chunks + c;
-        std::uint8_t* to = past_cache ? chunk : out;
         const bool at_end = (c + 1) * sizeof(B) + 512 > row_bytes; // what comes next is the row of the next panel
-        const std::size_t ahead = 512 + (at_end ? (layout::rows - 1) * row_bytes : 0);
-        if (rows == layout::rows) {
-          detail::pack_chunk<Isa>(blocks, chunks, ahead, to);
-        } else {
+        std::size_t stride = chunks, ahead = 512 + (at_end ? (layout::rows - 1) * row_bytes : 0);
+        if (rows < layout::rows) {
           for (std::size_t row = 0; row < rows; ++row)
             last[row] = blocks[row * chunks];
-          detail::pack_chunk<Isa>(last, 1, 0, to);
+          blocks = last, stride = 1, ahead = 0;
         }
+        detail::pack_chunk<Isa>(blocks, stride, ahead, past_cache ? chunk : out);
         if (past_cache)
           simd::copy_past_cache<Isa>(out, chunk, sizeof chunk);
       }

@@ -83,17 +83,11 @@ template <std::uint8_t Low, std::uint8_t High, class Isa>
   return native<Isa>::template ternary_digits<Low, High>(bytes);
 }
 /// table[indices], all indices below 16.
-template <class Isa>
-[[gnu::always_inline]] inline code_bytes<Isa> look_up(const std::array<std::uint8_t, 16>& table,
-                                                      const code_bytes<Isa>& indices) {
-  return native<Isa>::look_up(table, indices);
-}
-/// table[indices], all indices below 16.
 template <std::size_t N, class Isa>
-[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> look_up_bytes(const std::array<std::uint8_t, 16>& table,
-                                                                      const vec<std::uint8_t, N, Isa>& indices) {
+[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> look_up(const std::array<std::uint8_t, 16>& table,
+                                                                const vec<std::uint8_t, N, Isa>& indices) {
   return detail::split<vec<std::uint8_t, N, Isa>>(
-      [&](const auto& i) __attribute__((always_inline)) { return native<Isa>::look_up_register(table, i); }, indices);
+      [&](const auto& i) __attribute__((always_inline)) { return native<Isa>::look_up(table, i); }, indices);
 }
 /// 32 bytes from 32 bits: byte i is Value if bit i is set, else 0.
 template <std::uint8_t Value, class Isa>

@@ -203,7 +203,9 @@ struct native<isa::portable> {
       a.v[i] = static_cast<std::uint8_t>(static_cast<std::uint8_t>(a.v[i] * (i < 16 ? Low : High)) * 3 >> 8);
     return a;
   }
-  [[gnu::always_inline]] static codes look_up(const std::array<std::uint8_t, 16>& table, codes indices) {
+  template <std::size_t N>
+  [[gnu::always_inline]] static vec<std::uint8_t, N, level> look_up(const std::array<std::uint8_t, 16>& table,
+                                                                    vec<std::uint8_t, N, level> indices) {
     for (std::uint8_t& e : indices.v)
       e = table[e];
     return indices;
@@ -288,13 +290,6 @@ struct native<isa::portable> {
     for (std::size_t k = 0; k < 8; ++k)
       r.v[k] = a.v[2 * k] * b.v[2 * k] + a.v[2 * k + 1] * b.v[2 * k + 1];
     return r;
-  }
-  template <std::size_t N>
-  [[gnu::always_inline]] static vec<std::uint8_t, N, level> look_up_register(const std::array<std::uint8_t, 16>& table,
-                                                                             vec<std::uint8_t, N, level> indices) {
-    for (std::uint8_t& e : indices.v)
-      e = table[e];
-    return indices;
   }
   template <std::size_t N>
   [[gnu::always_inline]] static vec<std::int16_t, N, level> load_words(const std::uint8_t* p) {

@@ -184,9 +184,8 @@ struct x86_128 {
   [[gnu::always_inline]] static codes ternary_digits(const codes& a) {
     return join(digits_of_half<Low>(a.low), digits_of_half<High>(a.high));
   }
-  [[gnu::always_inline]] static codes look_up(const std::array<std::uint8_t, 16>& table, const codes& indices) {
-    const __m128i t = load_register(table.data());
-    return join({_mm_shuffle_epi8(t, indices.low.v)}, {_mm_shuffle_epi8(t, indices.high.v)});
+  [[gnu::always_inline]] static bytes16 look_up(const std::array<std::uint8_t, 16>& table, const bytes16& indices) {
+    return {_mm_shuffle_epi8(load_register(table.data()), indices.v)};
   }
   template <std::uint8_t Value>
   [[gnu::always_inline]] static bytes16 expand_half(std::uint32_t bits) {
@@ -313,9 +312,6 @@ struct x86_128 {
                   cd_high = _mm_unpackhi_epi32(c, d);
     return {bytes16{_mm_unpacklo_epi64(ab, cd)}, bytes16{_mm_unpackhi_epi64(ab, cd)},
             bytes16{_mm_unpacklo_epi64(ab_high, cd_high)}, bytes16{_mm_unpackhi_epi64(ab_high, cd_high)}};
-  }
-  [[gnu::always_inline]] static bytes16 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes16& indices) {
-    return {_mm_shuffle_epi8(load_register(table.data()), indices.v)};
   }
   template <std::size_t N>
   [[gnu::always_inline]] static words8 load_words(const std::uint8_t* p) {

@@ -23,7 +23,8 @@ struct x86_256 : x86_128<Isa> {
   using typename base::ints4;
 
   using base::at_least, base::at_most, base::copy_sign, base::pair_dot, base::quad_dot, base::round_even, base::row_fold,
-      base::to_float, base::truncate, base::unfused, base::load_register, base::look_up_floats, base::fold;
+      base::to_float, base::truncate, base::unfused, base::load_register, base::look_up, base::look_up_floats,
+      base::fold;
 
   [[gnu::always_inline]] static floats8 unfused(floats8 a) {
     __m256 r = a.v;
@@ -346,9 +347,6 @@ struct x86_256 : x86_128<Isa> {
                   cd_high = _mm256_unpackhi_epi32(c, d);
     return {bytes32{_mm256_unpacklo_epi64(ab, cd)}, bytes32{_mm256_unpackhi_epi64(ab, cd)},
             bytes32{_mm256_unpacklo_epi64(ab_high, cd_high)}, bytes32{_mm256_unpackhi_epi64(ab_high, cd_high)}};
-  }
-  [[gnu::always_inline]] static bytes32 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes32& indices) {
-    return look_up(table, indices);
   }
   template <std::size_t N>
   [[gnu::always_inline]] static auto load_words(const std::uint8_t* p) {

@@ -17,8 +17,8 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   using floats16 = vec<float, 16, Isa, shape::single>;
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
   using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_fold, base::to_float, base::truncate,
-      base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up_floats, base::fold,
-      base::ternary_digits;
+      base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up, base::look_up_floats,
+      base::fold, base::ternary_digits;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
     __m512 r = a.v;
@@ -165,7 +165,7 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   }
   using bytes64 = vec<std::uint8_t, 64, Isa, shape::single>;
   using words32 = vec<std::int16_t, 32, Isa, shape::single>;
-  [[gnu::always_inline]] static bytes64 look_up_register(const std::array<std::uint8_t, 16>& table, const bytes64& indices) {
+  [[gnu::always_inline]] static bytes64 look_up(const std::array<std::uint8_t, 16>& table, const bytes64& indices) {
     const __m512i i = indices.v;
     return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_register(table.data())), i)};
   }
