@@ -13,7 +13,10 @@ inline constexpr std::size_t token_block_bytes = std::size_t{640} << 10, token_b
 template <class Isa, class B>
 inline constexpr std::size_t expanding_tokens = scales_fit_codes<Isa, B>() ? 24 : 0;
 
-/// The products of one panel with the tokens first .. last of all, whole tiles, into out[token - first][row].
+/// The products of one panel with the tokens first .. last of all, whole tiles, into out[token - first][row]. Where codes are
+/// bytes the tiles take turns on slices of 256 columns, which stay in the first-level cache: from the second one the products
+/// wait for them. Zen 5, 8 tokens, percent of the int8 peak: q8_0 57 to 69, iq3_s 59 to 75, but q6_K and q5_K, which are smaller,
+/// gain nothing, and q4_0 and q4_K lose 3.
 template <class Isa, class B>
 inline void multiply_panel(const std::uint8_t* panel, std::size_t chunks, const std::uint8_t* tiles, std::size_t token_bytes,
                            std::size_t first, std::size_t last, std::size_t tokens, float* out) {
@@ -45,9 +48,9 @@ inline void multiply_panel(const std::uint8_t* panel, std::size_t chunks, const 
       token += size;
     }
   };
+  constexpr std::size_t slice = (slice_columns + layout::columns - 1) / layout::columns;
   if constexpr (expanding_tokens<Isa, B> != 0) {
     if (last - first >= expanding_tokens<Isa, B>) {
-      constexpr std::size_t slice = slice_columns / layout::columns;
       alignas(64) std::uint8_t codes[slice * expanded_layout<Isa, B>::chunk_bytes];
       for (std::size_t c = 0; c < chunks; c += slice) {
         const std::size_t count = chunks - c < slice ? chunks - c : slice;
@@ -57,7 +60,9 @@ inline void multiply_panel(const std::uint8_t* panel, std::size_t chunks, const 
       return;
     }
   }
-  multiply(panel, 0, chunks, layout{});
+  const std::size_t step = layout::has_bytes && tile_of<Isa>(first, tokens).size != last - first ? slice : chunks;
+  for (std::size_t c = 0; c < chunks; c += step)
+    multiply(panel + c * layout::chunk_bytes, c, chunks - c < step ? chunks - c : step, layout{});
 }
 
 /// The products of panels begin .. end with all tokens; place(token) is where the rows of the matrix go.
