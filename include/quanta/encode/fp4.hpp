@@ -128,7 +128,8 @@ void encode_fp4(const float* x, std::size_t blocks, nvfp4* out) {
   using V = simd::vec<float, 16, Isa>;
   using half = simd::vec<float, 8, Isa>;
   constexpr std::size_t N = nvfp4::group_size, groups_a_block = nvfp4::block_size / N, W = register_lanes<Isa>;
-  constexpr std::size_t together = W < groups_a_block ? groups_a_block : W; // groups looked at together: whole blocks
+  // groups looked at together: whole blocks, and two registers, so that their divisions overlap
+  constexpr std::size_t together = 2 * W < groups_a_block ? groups_a_block : 2 * W;
   while (blocks > 0) {
     const std::size_t count = blocks < together / groups_a_block ? blocks : together / groups_a_block;
     alignas(64) std::int32_t scales[together];

@@ -47,8 +47,7 @@ template <std::size_t N, class Isa, class F>
     using V = simd::vec<float, 16, Isa>;
     alignas(64) float maxima[W] = {};
     for (std::size_t j = 0; j < W && j < count; ++j)
-      maxima[j] = simd::fold(lane_maxima<V, N>(x + j * N, seen_as), [](const auto& low, const auto& high) __attribute__((
-                                                                        always_inline)) { return simd::max(low, high); });
+      maxima[j] = simd::lane_maximum(lane_maxima<V, N>(x + j * N, seen_as));
     return simd::load<R>(maxima);
   } else {
     R rows[W];
@@ -108,6 +107,22 @@ template <std::size_t N, class Isa>
     simd::store(magnitude, ranges.high);
     return first_equal<N, Isa>(x + j * N, magnitude[j], magnitude_of);
   });
+}
+
+/// The same of one long block, without a round trip through memory.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline float block_extreme(const float* x) {
+  using V = simd::vec<float, 16, Isa>;
+  V high = simd::load<V>(x), low = high;
+  for (std::size_t i = 16; i < N; i += 16) {
+    const V v = simd::load<V>(x + i);
+    high = simd::max(high, v);
+    low = simd::min(low, v);
+  }
+  const float most = simd::lane_maximum(high), least = simd::lane_minimum(low);
+  if (most == -least) [[unlikely]]
+    return first_equal<N, Isa>(x, most, magnitude_of);
+  return most > -least ? most : least;
 }
 
 /// Codes 0 .. levels - 1 of one block from v = (value - origin) / d + shift, rounded down.
@@ -248,32 +263,26 @@ void encode_runs(const float* x, std::size_t blocks, B* out) {
 /// bytes.
 template <class Isa>
 void encode_activations(const float* x, std::size_t blocks, q8_k* out) {
-  using R = register_of<Isa>;
   using V = simd::vec<float, 16, Isa>;
-  constexpr std::size_t W = register_lanes<Isa>;
-  while (blocks > 0) {
-    const std::size_t count = blocks < W ? blocks : W;
-    alignas(64) float extremes[W];
-    simd::store(extremes, R(block_extremes<256, Isa>(x, count)));
-    for (std::size_t b = 0; b < count; ++b, x += 256, ++out) {
-      const float inverse = -127.f / extremes[b];
-      if (!(std::fabs(inverse) <= std::numeric_limits<float>::max())) { // zeros, and whatever is no larger than 2^-121
-        *out = q8_k{};
-        continue;
-      }
-      V codes[16];
-      for (std::size_t i = 0; i < 16; ++i) {
-        const V scaled = simd::unfused(simd::fill<V>(inverse) * simd::load<V>(x + 16 * i));
-        codes[i] = simd::min(simd::fill<V>(127.f), simd::round_even(scaled));
-        simd::store_bytes(&out->qs[16 * i], simd::truncate(codes[i]));
-      }
-      std::int32_t sums[16]; // of integers: exact in any order
-      simd::store(sums, simd::truncate(simd::row_sums(codes)));
-      for (std::size_t i = 0; i < 16; ++i)
-        out->bsums[i] = static_cast<std::int16_t>(sums[i]);
-      out->d = 1.f / inverse;
+  for (; blocks > 0; --blocks, x += 256, ++out) {
+    const float inverse = -127.f / block_extreme<256, Isa>(x);
+    if (!(std::fabs(inverse) <= std::numeric_limits<float>::max())) { // zeros, and whatever is no larger than 2^-121
+      *out = q8_k{};
+      continue;
     }
-    blocks -= count;
+    V codes[16];
+    for (std::size_t i = 0; i < 16; ++i) {
+      const V scaled = simd::unfused(simd::fill<V>(inverse) * simd::load<V>(x + 16 * i));
+      codes[i] = simd::min(simd::fill<V>(127.f), simd::round_even(scaled));
+      simd::store_bytes(&out->qs[16 * i], simd::truncate(codes[i]));
+    }
+    std::int32_t sums[16]; // of integers: exact in any order
+    simd::store(sums, simd::truncate(simd::row_sums(codes)));
+    std::int16_t words[16];
+    for (std::size_t i = 0; i < 16; ++i)
+      words[i] = static_cast<std::int16_t>(sums[i]);
+    std::memcpy(out->bsums.data(), words, sizeof words);
+    out->d = 1.f / inverse;
   }
 }
 

@@ -12,15 +12,20 @@ concept absmax_ternary_format = std::same_as<B, q2_0> || std::same_as<B, tq1_0> 
 template <class Isa, absmax_ternary_format B>
 void encode_ternary(const float* x, std::size_t blocks, B* out) {
   using R = register_of<Isa>;
-  constexpr std::size_t W = register_lanes<Isa>, N = B::block_size, portion = portion_of<N, Isa>;
+  constexpr std::size_t N = B::block_size, portion = portion_of<N, Isa>, W = N < 256 ? register_lanes<Isa> : 1;
   using V = simd::vec<float, portion, Isa>;
   const auto one = simd::fill<simd::vec<std::int32_t, portion, Isa>>(1);
   while (blocks > 0) {
     const std::size_t count = blocks < W ? blocks : W;
     alignas(64) float d[W], inverse[W];
-    const R scale = block_maxima<N, Isa>(x, count, magnitude_of);
-    simd::store(d, scale);
-    simd::store(inverse, inverse_or_zero(scale));
+    if constexpr (W > 1) {
+      const R scale = block_maxima<N, Isa>(x, count, magnitude_of);
+      simd::store(d, scale);
+      simd::store(inverse, inverse_or_zero(scale));
+    } else {
+      d[0] = simd::lane_maximum(lane_maxima<V, N>(x, magnitude_of));
+      inverse[0] = d[0] > 0x1p-128f ? 1.f / d[0] : 0.f;
+    }
     for (std::size_t j = 0; j < count; ++j, x += N) {
       alignas(64) std::uint8_t codes[N];
       for (std::size_t i = 0; i < N; i += portion)

@@ -70,10 +70,11 @@ private:
   template <std::size_t First, std::size_t Count, int Digits>
   [[gnu::always_inline]] constexpr void assemble_bytes(const std::uint8_t* q) {
     for (std::size_t k = 0; k < Count; ++k) {
-      unsigned t = 0;
+      std::uint16_t t = 0;
       for (std::size_t n = 0; n < 5; ++n)
-        t = 3 * t + (n < Digits ? q[k + n * Count] : 0u);
-      qs[First + k] = static_cast<std::uint8_t>((t * 256 + 242) / 243);
+        t = static_cast<std::uint16_t>(3 * t + (n < Digits ? q[k + n * Count] : 0));
+      // 256 t / 243 = t + 13 t / 243, rounded up; 13 / 243 = 3506 / 2^16, and 13 t / 243 is no integer from 1 to 242
+      qs[First + k] = static_cast<std::uint8_t>(t + (t > 0) + static_cast<std::uint16_t>(t * 3506u >> 16));
     }
   }
   template <int Pair>

@@ -223,7 +223,11 @@ template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline float halving_sum(const vec<float, N, Isa>& a) {
   return fold(a, [](const auto& low, const auto& high) __attribute__((always_inline)) { return low + high; });
 }
-/// The smallest lane; no NaN among them.
+/// The largest and the smallest lane; no NaN among them.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline float lane_maximum(const vec<float, N, Isa>& a) {
+  return fold(a, [](const auto& low, const auto& high) __attribute__((always_inline)) { return max(low, high); });
+}
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline float lane_minimum(const vec<float, N, Isa>& a) {
   return fold(a, [](const auto& low, const auto& high) __attribute__((always_inline)) { return min(low, high); });
