@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 
+#include "aligned_bytes.hpp"
 #include "quanta/dispatch.hpp"
 
 namespace bench {
@@ -28,6 +29,11 @@ double memory_read(unsigned threads);
 /// Bytes a second of storing floats that differ, in the second-level cache: what decoding cannot exceed. Zeros would be faster.
 double store_varying();
 
+/// 256 MiB that decoding into memory and its limit write to.
+const aligned_bytes& memory_to_write();
+/// Bytes a second of storing floats that differ in memory, in whole lines past the cache or not.
+double memory_write(bool past_cache);
+
 /// 8-bit multiplications and additions a second, on registers.
 inline double int8_peak(quanta::isa::level level) {
   constexpr std::size_t steps = 1 << 20; // milliseconds, so that the best of a few is undisturbed
@@ -44,6 +50,11 @@ inline double read_limit(unsigned threads) {
 inline double store_limit() {
   static const double measured = store_varying();
   return measured;
+}
+inline double memory_write_limit(bool past_cache) {
+  static double measured[2] = {};
+  double& r = measured[past_cache];
+  return r > 0 ? r : r = memory_write(past_cache);
 }
 inline double int8_limit(quanta::isa::level level) {
   static double measured[16] = {};

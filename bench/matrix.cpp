@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "aligned_bytes.hpp"
 #include "limits.hpp"
 #include "quanta/packed/gemm.hpp"
 #include "quanta/quanta.hpp"
@@ -14,20 +15,6 @@
 namespace {
 
 using quanta::isa::native;
-
-/// Bytes that start at a multiple of 64, as an engine's allocator gives them.
-class aligned_bytes {
-public:
-  explicit aligned_bytes(std::size_t size) : storage_(size + 63) {
-    const auto address = reinterpret_cast<std::uintptr_t>(storage_.data());
-    span_ = std::span(storage_).subspan((64 - address % 64) % 64, size);
-  }
-  std::span<std::byte> span() const { return span_; }
-
-private:
-  std::vector<std::byte> storage_;
-  std::span<std::byte> span_;
-};
 
 struct shape {
   std::size_t rows, columns, tokens;
@@ -52,8 +39,8 @@ template <class B>
 void gemm(benchmark::State& state, const shape& s) {
   const auto w = weights_of<B>(s);
   const auto x = golden::rows(2, "gaussian", s.tokens, s.columns);
-  const aligned_bytes weight_bytes(quanta::packed_bytes<B>(s.rows, s.columns));
-  const aligned_bytes token_bytes(quanta::activation_bytes<B>(s.tokens, s.columns));
+  const bench::aligned_bytes weight_bytes(quanta::packed_bytes<B>(s.rows, s.columns));
+  const bench::aligned_bytes token_bytes(quanta::activation_bytes<B>(s.tokens, s.columns));
   const auto matrix = quanta::pack(quanta::matrix_view<B>(w, s.rows, s.columns), weight_bytes.span());
   const auto activations = quanta::pack_activations<B>(x, s.tokens, s.columns, token_bytes.span());
   std::vector<float> y(s.rows * s.tokens);
@@ -75,7 +62,7 @@ template <class B>
 void pack(benchmark::State& state) {
   const shape s{16384, 4096, 1}; // more than the cache holds, as when a model is loaded
   const auto w = weights_of<B>(s);
-  const aligned_bytes storage(quanta::packed_bytes<B>(s.rows, s.columns));
+  const bench::aligned_bytes storage(quanta::packed_bytes<B>(s.rows, s.columns));
   for (auto _ : state)
     benchmark::DoNotOptimize(quanta::pack(quanta::matrix_view<B>(w, s.rows, s.columns), storage.span()));
   const auto bytes = static_cast<double>(w.size() * sizeof(B));
