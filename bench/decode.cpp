@@ -1,5 +1,5 @@
-// Rows `decode_f16/format/level` and `decode_bf16`, as `decode`; `decode_memory` and `decode_past_cache`: floats that no cache
-// holds, against storing floats that differ in the same two ways.
+// Rows `decode_f16/format/level` and `decode_bf16`, as `decode`; `decode_memory`: floats that no cache holds, against storing
+// floats that differ there.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -39,22 +39,17 @@ void decode(benchmark::State& state) {
 }
 
 template <class B>
-void decode_memory(benchmark::State& state, bool past_cache) {
+void decode_memory(benchmark::State& state) {
   const auto blocks = encoded<B>();
   const bench::aligned_bytes& storage = bench::memory_to_write();
   const std::span y(reinterpret_cast<float*>(storage.span().data()), memory_rows * columns);
   for (auto _ : state)
     for (std::size_t r = 0; r < memory_rows; ++r) {
       constexpr std::size_t count = columns / B::block_size;
-      const auto row = std::span(blocks).subspan(r % rows * count, count);
-      const auto values = y.subspan(r * columns, columns);
-      if (past_cache)
-        quanta::dequantize_past_cache(row, values);
-      else
-        quanta::dequantize(row, values);
+      quanta::dequantize(std::span(blocks).subspan(r % rows * count, count), y.subspan(r * columns, columns));
     }
   constexpr auto stored = static_cast<double>(memory_rows * columns * sizeof(float));
-  bench::report(state, "bytes/s", stored, stored, bench::memory_write_limit(past_cache));
+  bench::report(state, "bytes/s", stored, stored, bench::memory_write_limit());
 }
 
 void add(const std::string& name, void (*run)(benchmark::State&)) {
@@ -62,20 +57,17 @@ void add(const std::string& name, void (*run)(benchmark::State&)) {
 }
 
 const bool registered = [] {
-  for (const bool past_cache : {false, true})
-    benchmark::RegisterBenchmark(past_cache ? "limit/memory_write/past_cache" : "limit/memory_write",
-                                 [past_cache](benchmark::State& state) {
-                                   for (auto _ : state)
-                                     benchmark::DoNotOptimize(past_cache);
-                                   state.counters["bytes/s"] = bench::memory_write_limit(past_cache);
-                                 })
-        ->UseRealTime();
+  add("limit/memory_write", [](benchmark::State& state) {
+    double rate = bench::memory_write_limit();
+    for (auto _ : state)
+      benchmark::DoNotOptimize(rate);
+    state.counters["bytes/s"] = rate;
+  });
   quanta::block_formats::for_each([]<class B>(quanta::type_tag<B>) {
     const std::string name = "/" + std::string(B::name) + "/" + std::string(quanta::isa::name(quanta::isa::native::value));
     add("decode_f16" + name, decode<B, quanta::f16>);
     add("decode_bf16" + name, decode<B, quanta::bf16>);
-    add("decode_memory" + name, [](benchmark::State& state) { decode_memory<B>(state, false); });
-    add("decode_past_cache" + name, [](benchmark::State& state) { decode_memory<B>(state, true); });
+    add("decode_memory" + name, decode_memory<B>);
   });
   return true;
 }();

@@ -51,22 +51,15 @@ const aligned_bytes& memory_to_write() {
   static const aligned_bytes bytes(std::size_t{256} << 20);
   return bytes;
 }
-double memory_write(bool past_cache) {
+double memory_write() {
   const std::span bytes = memory_to_write().span();
-  auto* const out = reinterpret_cast<std::uint8_t*>(bytes.data());
+  auto* const out = reinterpret_cast<float*>(bytes.data());
   return best_rate(static_cast<double>(bytes.size()), [=] {
     floats value = quanta::simd::fill<floats>(0.f), step = quanta::simd::fill<floats>(1.f);
-    alignas(64) std::uint8_t line[1024];
-    for (std::size_t i = 0; i < bytes.size(); i += sizeof line) {
-      std::uint8_t* const to = past_cache ? line : out + i;
-      quanta::simd::unroll<sizeof line / 64>([&](auto k) {
-        quanta::simd::store(reinterpret_cast<float*>(to + 64 * k()), value);
-        value = value + step;
-      });
-      if (past_cache)
-        quanta::simd::copy_past_cache<quanta::isa::native>(out + i, line, sizeof line);
+    for (std::size_t i = 0; i < bytes.size() / sizeof(float); i += 16) {
+      quanta::simd::store(out + i, value);
+      value = value + step;
     }
-    quanta::simd::finish_past_cache<quanta::isa::native>();
   });
 }
 

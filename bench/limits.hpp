@@ -31,8 +31,8 @@ double store_varying();
 
 /// 256 MiB that decoding into memory and its limit write to.
 const aligned_bytes& memory_to_write();
-/// Bytes a second of storing floats that differ in memory, in whole lines past the cache or not.
-double memory_write(bool past_cache);
+/// Bytes a second of storing floats that differ there.
+double memory_write();
 
 /// 8-bit multiplications and additions a second, on registers.
 inline double int8_peak(quanta::isa::level level) {
@@ -51,10 +51,9 @@ inline double store_limit() {
   static const double measured = store_varying();
   return measured;
 }
-inline double memory_write_limit(bool past_cache) {
-  static double measured[2] = {};
-  double& r = measured[past_cache];
-  return r > 0 ? r : r = memory_write(past_cache);
+inline double memory_write_limit() {
+  static const double measured = memory_write();
+  return measured;
 }
 inline double int8_limit(quanta::isa::level level) {
   static double measured[16] = {};

@@ -18,7 +18,6 @@ OPERATIONS = {  # operation: (heading, counter, divisor)
     "decode_f16": ("to f16, GB/s", "bytes/s", 1e9),
     "decode_bf16": ("to bf16, GB/s", "bytes/s", 1e9),
     "decode_memory": ("decode to memory, GB/s", "bytes/s", 1e9),
-    "decode_past_cache": ("past the cache, GB/s", "bytes/s", 1e9),
     "dot": ("dot, GFLOP/s", "FLOP/s", 1e9),
     "dot_values": ("dot with floats", "FLOP/s", 1e9),
     "gemv_memory": ("gemv from memory, GB/s", "bytes/s", 1e9),

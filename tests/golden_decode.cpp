@@ -1,6 +1,5 @@
 // Decoding is bit for bit the reference's, and bit for bit the equation.
 #include <catch2/catch_test_macros.hpp>
-#include <cstring>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -52,26 +51,5 @@ TEST_CASE("decoding equals the equation at every length") {
         y[i] = quanta::decode_value(blocks[i / B::block_size], i % B::block_size);
       CHECK(golden::hash_of_floats(x) == golden::hash_of_floats(y));
     }
-  });
-}
-
-TEST_CASE("decoding past the cache gives the same bits wherever values begin") {
-  quanta::row_formats::for_each([&](auto tag) {
-    using B = typename decltype(tag)::type;
-    constexpr std::size_t size = quanta::block_size_of<B>;
-    const auto check = [&]<class T>(T) {
-      for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{7}, 2500 / size, 2500 / size + 3}) {
-        const auto blocks = golden::random_blocks<B>(11, 1, count);
-        std::vector<T> x(count * size), memory(x.size() + 64 / sizeof(T));
-        quanta::dequantize(blocks, x);
-        for (const std::size_t offset : {std::size_t{0}, std::size_t{1}, 16 / sizeof(T), 32 / sizeof(T)}) {
-          const auto y = std::span(memory).subspan(offset, x.size());
-          quanta::dequantize_past_cache(blocks, y);
-          CHECK((x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(T)) == 0));
-        }
-      }
-    };
-    check(0.f);
-    check(quanta::f16{});
   });
 }

@@ -174,26 +174,6 @@ void dequantize_blocks(const S* row, std::size_t count, T* values) {
     values[done + k] = T(static_cast<float>(row[done + k]));
 }
 
-/// A stretch after the other into a buffer of the first-level cache, and from there in whole lines past the cache. What is not
-/// a multiple of 16 bytes is stored as usual.
-template <class Isa, class B, plain_format T>
-void dequantize_past_cache(const B* row, std::size_t count, T* values) {
-  constexpr std::size_t size = block_size_of<B>, most = size < 1024 ? 1024 / size : 1;
-  alignas(64) T buffer[most * size];
-  const bool aligned = reinterpret_cast<std::uintptr_t>(values) % 16 == 0;
-  for (std::size_t first = 0; first < count; first += most) {
-    const std::size_t n = count - first < most ? count - first : most, bytes = n * size * sizeof(T);
-    T* const to = values + first * size;
-    if (!aligned || bytes % 16 != 0) {
-      dequantize_blocks<Isa>(row + first, n, to);
-    } else {
-      dequantize_blocks<Isa>(row + first, n, buffer);
-      simd::copy_past_cache<Isa>(reinterpret_cast<std::uint8_t*>(to), reinterpret_cast<const std::uint8_t*>(buffer), bytes);
-    }
-  }
-  simd::finish_past_cache<Isa>();
-}
-
 } // namespace detail
 
 /// Decodes blocks into numbers: `values` = one float, f16 or bf16 for each value of `row`. Bit-exact: float results equal
@@ -207,18 +187,6 @@ void dequantize(const Row& row, Values&& values) {
   QUANTA_EXPECTS(std::ranges::size(values) % block_size_of<B> == 0);
   QUANTA_EXPECTS(std::ranges::size(values) / block_size_of<B> == std::ranges::size(row));
   detail::dequantize_blocks<Isa>(std::ranges::data(row), std::ranges::size(row), std::ranges::data(values));
-}
-
-/// The same for results that no cache holds and that are not read soon: stored past the cache, so that their lines are not read
-/// before they are written (half as much traffic). Slower for what fits the cache. Fastest where values begin at a multiple of 64
-/// bytes; as dequantize where they do not begin at one of 16.
-template <class Isa = isa::native, std::ranges::contiguous_range Row, detail::number_range Values>
-  requires row_format<detail::element_of<Row>>
-void dequantize_past_cache(const Row& row, Values&& values) {
-  using B = detail::element_of<Row>;
-  QUANTA_EXPECTS(std::ranges::size(values) % block_size_of<B> == 0);
-  QUANTA_EXPECTS(std::ranges::size(values) / block_size_of<B> == std::ranges::size(row));
-  detail::dequantize_past_cache<Isa>(std::ranges::data(row), std::ranges::size(row), std::ranges::data(values));
 }
 
 /// Decodes the rows that `indices` name, one after another (embedding lookup). Expects: every index < matrix.rows and

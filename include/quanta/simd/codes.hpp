@@ -130,16 +130,6 @@ template <std::size_t N, class Isa>
                                                  const vec<std::int32_t, N, Isa>& high) {
   store_bytes(p, low | shift_left<4>(high));
 }
-/// Copies to memory that is not read again soon; both are multiples of 16, as is `bytes`. Before another thread reads what was
-/// written, finish_past_cache().
-template <class Isa>
-[[gnu::always_inline]] inline void copy_past_cache(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
-  native<Isa>::copy_past_cache(to, from, bytes);
-}
-template <class Isa>
-[[gnu::always_inline]] inline void finish_past_cache() {
-  native<Isa>::finish_past_cache();
-}
 
 // --- integer products ------------------------------------------------------------------------------------------------
 

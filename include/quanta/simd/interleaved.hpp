@@ -46,6 +46,16 @@ template <std::size_t Rows, class Isa>
   }
 }
 
+/// Copies to memory that is not read again soon; both are multiples of 16, as is `bytes`. Before another thread reads what was
+/// written, finish_past_cache().
+template <class Isa>
+[[gnu::always_inline]] inline void copy_past_cache(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
+  native<Isa>::copy_past_cache(to, from, bytes);
+}
+template <class Isa>
+[[gnu::always_inline]] inline void finish_past_cache() {
+  native<Isa>::finish_past_cache();
+}
 /// The same two words at p in every lane.
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::int16_t, N, Isa> broadcast_pair(const std::int16_t* p) {
