@@ -31,8 +31,7 @@ template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline float first_extreme(const float* x) {
   using V = simd::vec<float, N, Isa>;
   const V magnitude = simd::max(simd::fill<V>(0.f), simd::abs(simd::load<V>(x))); // in this order a NaN becomes 0
-  const float largest = simd::fold(
-      magnitude, [](const auto& low, const auto& high) __attribute__((always_inline)) { return simd::max(low, high); });
+  const float largest = simd::lane_maximum(magnitude);
   return largest > 0.f ? x[std::countr_zero(simd::bits(magnitude == simd::fill<V>(largest)))] : 0.f;
 }
 
