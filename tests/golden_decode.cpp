@@ -53,3 +53,34 @@ TEST_CASE("decoding equals the equation at every length") {
     }
   });
 }
+
+namespace {
+/// The first value that is not the float rounded; the number of values if there is none.
+template <class T, class B>
+std::size_t first_wrong(const std::vector<B>& blocks, const std::vector<float>& x) {
+  std::vector<T> halves(x.size());
+  quanta::dequantize(blocks, halves);
+  std::size_t i = 0;
+  while (i < x.size() && halves[i] == T(x[i]))
+    ++i;
+  return i;
+}
+template <class B>
+void check_halves() {
+  CAPTURE(B::name);
+  for (std::size_t count = 0; count <= 19; ++count) {
+    const auto blocks = golden::random_blocks<B>(11 + count, 1, count);
+    std::vector<float> x(count * B::block_size);
+    quanta::dequantize(blocks, x);
+    CHECK(first_wrong<quanta::f16>(blocks, x) == x.size());
+    CHECK(first_wrong<quanta::bf16>(blocks, x) == x.size());
+  }
+}
+} // namespace
+
+TEST_CASE("decoding to 16 bits rounds what decoding to floats gives, at every length") {
+  quanta::block_formats::for_each([]<class B>(quanta::type_tag<B>) { check_halves<B>(); });
+  check_halves<quanta::linear_block<2, 16>>();
+  check_halves<quanta::linear_block<4, 16>>();
+  check_halves<quanta::linear_block<2, 64, quanta::linear_kind::affine>>();
+}

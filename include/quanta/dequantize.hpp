@@ -7,6 +7,7 @@
 #include "quanta/formats/codebook_block.hpp"
 #include "quanta/formats/super_block.hpp"
 #include "quanta/matrix_view.hpp"
+#include "quanta/rounded_levels.hpp"
 #include "quanta/runs.hpp"
 #include "quanta/simd/vocabulary.hpp"
 
@@ -20,53 +21,47 @@ concept block_range = std::ranges::contiguous_range<R> && block_format<element_o
 template <class R>
 concept number_range = std::ranges::contiguous_range<R> && plain_format<element_of<R>>;
 
-/// Calls f(index, part, values) for the 16 values of each half of a portion, part = index / 16 % 2 at compile time. The factors
-/// of the portion's groups lie `Stride` apart.
-template <class Isa, class B, std::size_t Stride = 1, class F>
-[[gnu::always_inline]] inline void decode_portion(const simd::code_bytes<Isa>& codes, const float* scales,
-                                                  [[maybe_unused]] const float* minima, std::size_t index, F&& f) {
+/// Calls f(index, part, values) for the 16 values of each half of a portion, part = index / 16 % 2 at compile time.
+template <class Isa, class B, class F>
+[[gnu::always_inline]] inline void decode_portion(const simd::code_bytes<Isa>& codes, const factor_lists& factors,
+                                                  std::size_t portion, std::size_t index, F&& f) {
   simd::unroll<2>([&](auto part) __attribute__((always_inline)) {
     using V = simd::vec<float, 16, Isa>;
-    constexpr std::size_t group = 16 * part() / (run_size / groups_a_run<B>)*Stride;
+    const std::size_t factor = factor_of<B>(portion, part());
     constexpr int in_code = has_plain_codes<B>() ? B::code_offset : 128;
     V x = simd::codes_to_floats<part(), in_code, Isa>(codes);
     if constexpr (in_code != B::code_offset)
       x = x + simd::fill<V>(static_cast<float>(in_code - B::code_offset));
-    x = x * simd::fill<V>(scales[group]);
+    x = x * simd::fill<V>(factors.scales[factor]);
     if constexpr (B::affine)
-      x = x - simd::fill<V>(minima[group]);
+      x = x - simd::fill<V>(factors.minima[factor]);
     f(index + 16 * part(), part, x);
   });
 }
 
-template <class Isa, run_format B, class F>
-[[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
+/// What a portion's bytes are: codes, or what codes are looked up by where that is how a format has them.
+enum class taken { codes, levels };
+
+/// Calls f(prepare(factors of 256 values), bytes, portion, index) for 32 values after another, portion = index / 32 % 8.
+template <class Isa, taken Taken, run_format B, class P, class F>
+[[gnu::always_inline]] inline void for_each_portion(const B* row, std::size_t blocks, P&& prepare, F&& f) {
   const std::size_t runs = blocks * runs_of<B>;
   for (std::size_t first = 0; first < runs; first += 8) {
     alignas(32) float scales[8 * groups_a_run<B>];
-    [[maybe_unused]] alignas(32) float minima[8 * groups_a_run<B>];
+    [[maybe_unused]] alignas(32) float minima[B::affine ? 8 * groups_a_run<B> : 1];
     simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
       simd::store(scales + 8 * part(), scales_of_runs<Isa, part()>(row, first, runs - first));
       if constexpr (B::affine)
         simd::store(minima + 8 * part(), minima_of_runs<Isa, part()>(row, first, runs - first));
     });
+    const auto prepared = prepare(factor_lists{scales, minima});
     for (std::size_t i = 0; i < 8 && first + i < runs; ++i) {
       const std::size_t run = first + i;
-      decode_portion<Isa, B, 8>(codes_of_run<Isa>(row, run), scales + i, minima + i, 32 * run, f);
+      if constexpr (Taken == taken::levels && requires { row->template indices<Isa>(run); })
+        f(prepared, row[run / runs_of<B>].template indices<Isa>(run % runs_of<B>), i, 32 * run);
+      else
+        f(prepared, codes_of_run<Isa>(row, run), i, 32 * run);
     }
-  }
-}
-
-/// Blocks of 16: pairs of them, and a last one alone.
-template <class Isa, paired_format B, class F>
-[[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
-  decode_row<Isa>(as_pairs(row), blocks / 2, f);
-  if (blocks % 2 != 0) {
-    const pair_of<B> last{{row[blocks - 1], {}}};
-    decode_row<Isa>(&last, 1, [&](std::size_t i, auto part, const simd::vec<float, 16, Isa>& x) __attribute__((always_inline)) {
-      if constexpr (part() == 0)
-        f((blocks - 1) * B::block_size + i, part, x);
-    });
   }
 }
 
@@ -126,52 +121,87 @@ template <class Isa, class B, class F>
   });
 }
 
-template <class Isa, super_format B, class F>
-[[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
+template <class Isa, taken Taken, super_format B, class P, class F>
+[[gnu::always_inline]] inline void for_each_portion(const B* row, std::size_t blocks, P&& prepare, F&& f) {
   for (std::size_t b = 0; b < blocks; ++b) {
     const group_factors<Isa, B> factors(row[b]);
-    const auto decode = [&](auto portion, const auto& codes) __attribute__((always_inline)) {
-      constexpr std::size_t group = 32 * portion() / B::group_size;
-      decode_portion<Isa, B>(codes, factors.scale + group, factors.minimum + group, super_block_size * b + 32 * portion(), f);
-    };
-    if constexpr (has_level_words<Isa, B>) {
-      decode_levels<Isa>(row[b], factors.scale, super_block_size * b, f);
-    } else if constexpr (unpacks_double_portions<Isa, B> && requires { requires B::decodes_by_pairs; }) {
+    const auto prepared = prepare(factor_lists{factors.scale, factors.minimum});
+    const std::size_t index = super_block_size * b;
+    if constexpr (unpacks_double_portions<Isa, B> && requires { requires B::decodes_by_pairs; }) {
       const auto pairs = all_double_codes<Isa>(row[b]);
       simd::unroll<4>([&](auto pair) __attribute__((always_inline)) {
         const auto [low, high] = simd::halves<Isa>(pairs[pair()]);
-        decode(std::integral_constant<int, 2 * pair()>{}, low);
-        decode(std::integral_constant<int, 2 * pair() + 1>{}, high);
+        f(prepared, low, std::size_t{2 * pair()}, index + 64 * pair());
+        f(prepared, high, std::size_t{2 * pair() + 1}, index + 64 * pair() + 32);
       });
     } else {
-      simd::unroll<8>([&](auto portion)
-                          __attribute__((always_inline)) { decode(portion, row[b].template codes<Isa, portion()>()); });
+      simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+        if constexpr (Taken == taken::levels && requires { row->template indices<Isa, portion()>(); })
+          f(prepared, row[b].template indices<Isa, portion()>(), std::size_t{portion()}, index + 32 * portion());
+        else
+          f(prepared, row[b].template codes<Isa, portion()>(), std::size_t{portion()}, index + 32 * portion());
+      });
     }
   }
 }
 
-/// Whole numbers of 16 by vectors, the rest one by one.
-template <class Isa, plain_format T, class F>
-[[gnu::always_inline]] inline std::size_t widen_row(const T* row, std::size_t count, F&& f) {
-  std::size_t i = 0;
-  for (; i + 16 <= count; i += 16)
-    f(i, simd::load_floats<16, Isa>(row + i));
-  return i;
+template <class Isa, block_format B, class F>
+[[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
+  if constexpr (has_level_words<Isa, B>) {
+    for (std::size_t b = 0; b < blocks; ++b)
+      decode_levels<Isa>(row[b], group_factors<Isa, B>(row[b]).scale, super_block_size * b, f);
+  } else {
+    for_each_portion<Isa, taken::codes>(
+        row, blocks, [](const factor_lists& factors) __attribute__((always_inline)) { return factors; },
+        [&](const factor_lists& factors, const auto& codes, std::size_t portion, std::size_t index)
+            __attribute__((always_inline)) { decode_portion<Isa, B>(codes, factors, portion, index, f); });
+  }
+}
+/// Blocks of 16: pairs of them, and a last one alone.
+template <class Isa, paired_format B, class F>
+[[gnu::always_inline]] inline void decode_row(const B* row, std::size_t blocks, F&& f) {
+  decode_row<Isa>(as_pairs(row), blocks / 2, f);
+  if (blocks % 2 != 0) {
+    const pair_of<B> last{{row[blocks - 1], {}}};
+    decode_row<Isa>(&last, 1, [&](std::size_t i, auto part, const simd::vec<float, 16, Isa>& x) __attribute__((always_inline)) {
+      if constexpr (part() == 0)
+        f((blocks - 1) * B::block_size + i, part, x);
+    });
+  }
 }
 
+/// Neighbours are rounded to 16 bits together, which is cheapest.
 template <class Isa, block_format B, plain_format T>
 void dequantize_blocks(const B* row, std::size_t blocks, T* values) {
-  decode_row<Isa>(row, blocks, [&](std::size_t i, auto, const simd::vec<float, 16, Isa>& x)
-                                   __attribute__((always_inline)) { simd::store_floats(values + i, x); });
+  if constexpr (sizeof(T) == 2 && few_levels<B>() != 0) {
+    for_each_portion<Isa, taken::levels>(
+        row, blocks,
+        [](const factor_lists& factors) __attribute__((always_inline)) { return rounded_levels<Isa, B, T>(factors); },
+        [&](const auto& rounded, const auto& levels, std::size_t portion, std::size_t index)
+            __attribute__((always_inline)) { rounded.store(values + index, levels, portion); });
+  } else {
+    [[maybe_unused]] simd::vec<float, 16, Isa> first;
+    decode_row<Isa>(row, blocks,
+                    [&](std::size_t i, auto part, const simd::vec<float, 16, Isa>& x) __attribute__((always_inline)) {
+                      if constexpr (std::is_same_v<T, float>)
+                        simd::store(values + i, x);
+                      else if constexpr (part() == 0)
+                        first = x;
+                      else
+                        simd::store_floats(values + i - 16, first, x);
+                    });
+    if constexpr (sizeof(T) == 2 && B::block_size % 32 != 0)
+      if (blocks % 2 != 0)
+        simd::store_floats(values + (blocks - 1) * B::block_size, first);
+  }
 }
 template <class Isa, plain_format S, plain_format T>
 void dequantize_blocks(const S* row, std::size_t count, T* values) {
-  const std::size_t done = widen_row<Isa>(
-      row, count, [&](std::size_t i, const simd::vec<float, 16, Isa>& x) __attribute__((always_inline)) {
-        simd::store_floats(values + i, x);
-      });
-  for (std::size_t k = 0; k < count % 16; ++k)
-    values[done + k] = T(static_cast<float>(row[done + k]));
+  std::size_t i = 0;
+  for (; i + 32 <= count; i += 32)
+    simd::store_floats(values + i, simd::load_floats<16, Isa>(row + i), simd::load_floats<16, Isa>(row + i + 16));
+  for (; i < count; ++i)
+    values[i] = T(static_cast<float>(row[i]));
 }
 
 } // namespace detail

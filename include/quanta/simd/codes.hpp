@@ -89,6 +89,16 @@ template <std::size_t N, class Isa>
   return detail::split<vec<std::uint8_t, N, Isa>>(
       [&](const auto& i) __attribute__((always_inline)) { return native<Isa>::look_up(table, i); }, indices);
 }
+/// 32 entries of a table of 16 halves (or bfloats) at `out`. Indices below 16.
+template <class T, std::size_t N, class Isa>
+[[gnu::always_inline]] inline void store_looked_up(T* out, const T* table, const vec<std::uint8_t, N, Isa>& indices) {
+  if constexpr (form<vec<std::uint8_t, N, Isa>> == shape::pair) {
+    store_looked_up(out, table, indices.low);
+    store_looked_up(out + N / 2, table, indices.high);
+  } else {
+    native<Isa>::store_looked_up(out, table, indices);
+  }
+}
 /// 32 bytes from 32 bits: byte i is Value if bit i is set, else 0.
 template <std::uint8_t Value, class Isa>
 [[gnu::always_inline]] inline code_bytes<Isa> expand_bits(std::uint32_t bits) {

@@ -124,17 +124,27 @@ template <std::size_t N, class Isa, class T>
   }
 }
 
-/// Stores N floats as floats, halves or bfloats, rounded to nearest even (f16, bf16).
+/// Stores N floats as floats, halves or bfloats, rounded to nearest even (f16, bf16). Two registers are rounded together: half
+/// as many instructions where a register of 16-bit numbers takes both.
+template <class T, std::size_t N, class Isa>
+[[gnu::always_inline]] inline void store_floats(T* p, const vec<float, N, Isa>& a);
+template <class T, std::size_t N, class Isa>
+[[gnu::always_inline]] inline void store_floats(T* p, const vec<float, N, Isa>& low, const vec<float, N, Isa>& high) {
+  if constexpr (!std::is_same_v<T, float> && requires { native<Isa>::store_floats(p, low, high); }) {
+    native<Isa>::store_floats(p, low, high);
+  } else {
+    store_floats(p, low);
+    store_floats(p + N, high);
+  }
+}
 template <class T, std::size_t N, class Isa>
 [[gnu::always_inline]] inline void store_floats(T* p, const vec<float, N, Isa>& a) {
-  if constexpr (std::is_same_v<T, float>) {
+  if constexpr (std::is_same_v<T, float>)
     store(p, a);
-  } else if constexpr (form<vec<float, N, Isa>> == shape::pair) {
-    store_floats(p, a.low);
-    store_floats(p + N / 2, a.high);
-  } else {
+  else if constexpr (form<vec<float, N, Isa>> == shape::pair)
+    store_floats(p, a.low, a.high);
+  else
     native<Isa>::store_floats(p, a);
-  }
 }
 
 /// 8 halves that lie `stride` bytes apart, the first at p, as floats. What makes scales of small blocks cheap: they are

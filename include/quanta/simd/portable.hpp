@@ -203,6 +203,11 @@ struct native<isa::portable> {
       a.v[i] = static_cast<std::uint8_t>(static_cast<std::uint8_t>(a.v[i] * (i < 16 ? Low : High)) * 3 >> 8);
     return a;
   }
+  template <class T, std::size_t N>
+  [[gnu::always_inline]] static void store_looked_up(T* out, const T* table, const vec<std::uint8_t, N, level>& indices) {
+    for (std::size_t i = 0; i < N; ++i)
+      out[i] = table[indices.v[i]];
+  }
   template <std::size_t N>
   [[gnu::always_inline]] static vec<std::uint8_t, N, level> look_up(const std::array<std::uint8_t, 16>& table,
                                                                     vec<std::uint8_t, N, level> indices) {

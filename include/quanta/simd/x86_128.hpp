@@ -187,6 +187,16 @@ struct x86_128 {
   [[gnu::always_inline]] static bytes16 look_up(const std::array<std::uint8_t, 16>& table, const bytes16& indices) {
     return {_mm_shuffle_epi8(load_register(table.data()), indices.v)};
   }
+  /// Lower and upper bytes apart: a register holds 16 bytes to choose from.
+  template <class T>
+  [[gnu::always_inline]] static void store_looked_up(T* out, const T* table, const bytes16& indices) {
+    const auto* words = reinterpret_cast<const __m128i*>(table);
+    const __m128i a = _mm_loadu_si128(words), b = _mm_loadu_si128(words + 1), low = _mm_set1_epi16(0xFF);
+    const __m128i lower = _mm_shuffle_epi8(_mm_packus_epi16(_mm_and_si128(a, low), _mm_and_si128(b, low)), indices.v);
+    const __m128i upper = _mm_shuffle_epi8(_mm_packus_epi16(_mm_srli_epi16(a, 8), _mm_srli_epi16(b, 8)), indices.v);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_unpacklo_epi8(lower, upper));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out) + 1, _mm_unpackhi_epi8(lower, upper));
+  }
   template <std::uint8_t Value>
   [[gnu::always_inline]] static bytes16 expand_half(std::uint32_t bits) {
     const __m128i spread = _mm_shuffle_epi8(_mm_cvtsi32_si128(static_cast<int>(bits)),

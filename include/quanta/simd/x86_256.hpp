@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include "quanta/simd/x86_128.hpp"
+#include "quanta/simd/x86_halves.hpp"
 
 namespace quanta::simd::detail {
 
@@ -70,20 +71,17 @@ struct x86_256 : x86_128<Isa> {
       return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16))};
     }
   }
-  /// The instruction keeps a NaN's payload; the library's halves are sign | 0x7E00 at every level.
+  template <class T>
+  [[gnu::always_inline]] static void store_floats(T* p, const floats8& low, const floats8& high) {
+    store_rounded<Isa>(p, __m256(low.v), __m256(high.v));
+  }
   template <class T>
   [[gnu::always_inline]] static void store_floats(T* p, const floats8& a) {
-    if constexpr (std::is_same_v<T, f16>) {
-      const __m256i canonical = _mm256_castps_si256(_mm256_or_ps(
-          _mm256_and_ps(a.v, _mm256_set1_ps(-0.f)), _mm256_castsi256_ps(_mm256_set1_epi32(0x7FC00000))));
-      const __m256 x = _mm256_blendv_ps(a.v, _mm256_castsi256_ps(canonical), _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
-    } else {
-      float t[8];
-      a.v.store_unaligned(t);
-      for (int i = 0; i < 8; ++i)
-        p[i] = T(t[i]);
-    }
+    store_rounded<Isa>(p, __m256(a.v));
+  }
+  template <class T>
+  [[gnu::always_inline]] static void store_looked_up(T* out, const T* table, const bytes32& indices) {
+    detail::store_looked_up(out, table, indices.v);
   }
   /// Four halves are shifted together in a general register, so that no 16-bit store is read back by a wider load. The empty
   /// asm keeps them there: at -O3 GCC would gather them into vector registers, a third slower for all of a dot product.
@@ -219,7 +217,11 @@ struct x86_256 : x86_128<Isa> {
   }
   template <int Part, int Offset>
   [[gnu::always_inline]] static __m128i centred_part(const bytes32& c) {
-    return _mm_sub_epi8(_mm256_extracti128_si256(c.v, Part), _mm_set1_epi8(static_cast<char>(Offset)));
+    const __m256i codes = c.v, offset = _mm256_set1_epi8(static_cast<char>(Offset));
+    if constexpr (Offset == 128) // codes that were signed: the compiler sees that they are again
+      return _mm256_extracti128_si256(_mm256_xor_si256(codes, offset), Part);
+    else
+      return _mm256_extracti128_si256(_mm256_sub_epi8(codes, offset), Part);
   }
   template <int Part, int Offset>
   [[gnu::always_inline]] static floats<16> codes_to_floats(const bytes32& c) {

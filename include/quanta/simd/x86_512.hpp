@@ -62,23 +62,17 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
           _mm512_slli_epi32(_mm512_cvtepu16_epi32(load_wide(reinterpret_cast<const std::uint8_t*>(p))), 16))};
     }
   }
-  /// The instruction keeps a NaN's payload; the library's halves are sign | 0x7E00 at every level.
   template <class T>
   [[gnu::always_inline]] static void store_floats(T* p, const floats16& a) {
-    const __m512i raw = _mm512_castps_si512(a.v);
-    const __mmask16 nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
-    __m256i halves;
-    if constexpr (std::is_same_v<T, f16>) {
-      const __m512i sign = _mm512_set1_epi32(static_cast<int>(0x80000000u));
-      const __m512i canonical = _mm512_mask_or_epi32(raw, nan, _mm512_and_si512(raw, sign), _mm512_set1_epi32(0x7FC00000));
-      halves = _mm512_cvtps_ph(_mm512_castsi512_ps(canonical), _MM_FROUND_TO_NEAREST_INT);
-    } else {
-      const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(raw, 16), _mm512_set1_epi32(1));
-      const __m512i rounded = _mm512_add_epi32(raw, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
-      const __m512i quiet = _mm512_mask_or_epi32(rounded, nan, raw, _mm512_set1_epi32(0x00400000));
-      halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(quiet, 16));
-    }
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+    store_rounded<Isa>(p, __m512(a.v));
+  }
+  template <class T>
+  [[gnu::always_inline]] static void store_floats(T* p, const floats16& low, const floats16& high) {
+    store_rounded<Isa>(p, __m512(low.v), __m512(high.v));
+  }
+  template <class T>
+  [[gnu::always_inline]] static void store_looked_up(T* out, const T* table, const bytes32& indices) {
+    store_looked_up_512(out, table, indices.v);
   }
   /// A tree of halvings over 16 rows; rows enter in the order that makes the lanes come out in natural order.
   template <class F>
