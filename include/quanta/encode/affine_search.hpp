@@ -58,10 +58,11 @@ template <std::size_t N, int Top, affine_grid Grid, class V>
     const V range = simd::fill<V>(Grid.first + Grid.step * static_cast<float>(k) + static_cast<float>(Top));
     const V try_t = range / (high - minimum);
     V sum_l = zero, sum_l2 = zero, sum_xl = zero;
+    // Two passes: in one, an instruction waits for eight before it, and schedulers are full (docs/benchmarks.md).
+    for (std::size_t i = 0; i < N; ++i)
+      simd::store(codes + i * L, nearest_level<0, Top>(simd::unfused(try_t * (x(i) - minimum))));
     for (std::size_t i = 0; i < N; ++i) {
-      const V code = nearest_level<0, Top>(simd::unfused(try_t * (x(i) - minimum)));
-      simd::store(codes + i * L, code);
-      const V wl = simd::unfused(w(i) * code);
+      const V code = simd::load<V>(codes + i * L), wl = simd::unfused(w(i) * code);
       sum_l = sum_l + wl;
       sum_l2 = sum_l2 + simd::unfused(wl * code);
       sum_xl = sum_xl + simd::unfused(wl * x(i));
