@@ -64,12 +64,20 @@ template <class Isa, class B, class V>
     return simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
 }
 
-/// What multiplies the sums of eight runs, a lane a run: d * dy of each group, and the offsets where activations store no sums.
+/// What multiplies the sums of eight runs, a lane a run: d * dy of each group. The offsets of affine formats: minimum * dy, or
+/// minimum * s where activations store their sums s. Missing runs have 0 * 0, which changes no bit of a sum that is never -0.
 template <class Isa, class B, class A>
 struct run_factors {
   floats8<Isa> scales[groups_a_run<B>], offsets[groups_a_run<B>];
 
   [[gnu::always_inline]] run_factors(const B* row, const A* activations, std::size_t first, std::size_t count) {
+    if constexpr (B::affine && !sums_offsets<B, A>) {
+      static_assert(groups_a_run<B> == 1);
+      const auto [d, minima] = scales_and_minima_of_runs<Isa>(row, first, count);
+      const auto [dy, s] = half_pairs_of_runs<Isa>(activations, first, count);
+      scales[0] = d * dy, offsets[0] = simd::unfused(minima * s);
+      return;
+    }
     simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
       const auto activation_scales = scales_of_runs<Isa, part() % groups_a_run<A>>(activations, first, count);
       scales[part()] = scales_of_runs<Isa, part()>(row, first, count) * activation_scales;
@@ -78,21 +86,14 @@ struct run_factors {
     });
   }
 };
-/// Adds the offsets of up to 8 runs whose activations store their sums. Missing runs add 0 * 0, which changes no bit of a sum
-/// that is never -0.
-template <class Isa, class B, class A>
-[[gnu::always_inline]] inline void add_offsets(const B* row, const A* activations, std::size_t first, std::size_t count,
-                                               floats8<Isa>& offsets) {
-  if constexpr (B::affine && !sums_offsets<B, A>)
-    offsets = offsets - simd::unfused(minima_of_runs<Isa, 0>(row, first, count) *
-                                      halves_of_runs<Isa>(activations, first, count, sizeof(f16)));
-}
 
 /// Up to 8 runs from run `first` on: their factors are collected and multiplied together.
 template <class Isa, class B, class A>
 [[gnu::always_inline]] inline void dot_eight_runs(const B* row, const A* activations, std::size_t first, std::size_t count,
                                                   run_sums<Isa>& sums) {
   const run_factors<Isa, B, A> factors(row, activations, first, count);
+  if constexpr (B::affine && !sums_offsets<B, A>)
+    sums.offsets = sums.offsets - factors.offsets[0];
   simd::unroll<8>([&](auto i) __attribute__((always_inline)) {
     constexpr std::size_t index = i();
     if (index >= count)
@@ -105,7 +106,6 @@ template <class Isa, class B, class A>
       set = set - simd::unfused(factor_of_run<i()>(factors.offsets) *
                                 simd::to_float(simd::quad_dot<Isa>(simd::fill<simd::code_bytes<Isa>>(1), y)));
   });
-  add_offsets(row, activations, first, count, sums.offsets);
 }
 
 /// The same of 8 runs where two are a register: both sets of accumulators side by side.
@@ -113,17 +113,18 @@ template <class Isa, class B, class A>
 [[gnu::always_inline]] inline void dot_four_pairs(const B* row, const A* activations, std::size_t first, floats16<Isa>& both,
                                                   floats8<Isa>& offsets) {
   const run_factors<Isa, B, A> factors(row, activations, first, 8);
+  if constexpr (B::affine && !sums_offsets<B, A>)
+    offsets = offsets - factors.offsets[0];
   simd::unroll<4>([&](auto pair) __attribute__((always_inline)) {
     constexpr int even = 2 * pair();
     const std::size_t run = first + even;
-    const auto codes = simd::join<Isa>(codes_of_run<Isa>(row, run), codes_of_run<Isa>(row, run + 1));
+    const auto codes = codes_of_two_runs<Isa>(row, run);
     const auto y = simd::join<Isa>(signed_codes_of_run<Isa>(activations, run), signed_codes_of_run<Isa>(activations, run + 1));
     both = both + simd::unfused(factor_of_two_runs<even>(factors.scales) * simd::to_float(quads_of<Isa, B>(codes, y)));
     if constexpr (sums_offsets<B, A>)
       both = both - simd::unfused(factor_of_two_runs<even>(factors.offsets) *
                                   simd::to_float(simd::quad_dot<Isa>(simd::fill<simd::double_code_bytes<Isa>>(1), y)));
   });
-  add_offsets(row, activations, first, 8, offsets);
 }
 
 /// All runs but the last few, eight at a time; returns how many.

@@ -44,6 +44,29 @@ template <class Isa, class B>
     return simd::load<simd::code_bytes<Isa>>(codes);
   }
 }
+/// The codes of a run of an even number and of the next one where a register takes both: nibbles, perhaps with a fifth bit, are
+/// unpacked together.
+template <class Isa, class B>
+[[gnu::always_inline]] inline simd::double_code_bytes<Isa> codes_of_two_runs(const B* row, std::size_t run) {
+  constexpr std::size_t R = runs_of<B>;
+  if constexpr (requires { row->template codes_of_two<Isa>(run); }) { // an even run and the next are in one block
+    static_assert(R % 2 == 0);
+    return row[run / R].template codes_of_two<Isa>(run % R);
+  } else if constexpr (requires { row->nibbles(run); }) {
+    const B &first = row[run / R], &second = row[(run + 1) / R];
+    auto codes = simd::unpack_nibbles_twice<Isa>(first.nibbles(run % R), second.nibbles((run + 1) % R));
+    if constexpr (requires { B::codes_by_nibble; })
+      return simd::look_up(B::codes_by_nibble, codes);
+    else
+      return codes;
+  } else if constexpr (requires { row->five_bits(run); }) {
+    const auto first = row[run / R].five_bits(run % R), second = row[(run + 1) / R].five_bits((run + 1) % R);
+    const auto codes = simd::unpack_nibbles_twice<Isa>(first.nibbles, second.nibbles);
+    return simd::add_bits_twice<16, Isa>(codes, first.fifth, second.fifth);
+  } else {
+    return simd::join<Isa>(codes_of_run<Isa>(row, run), codes_of_run<Isa>(row, run + 1));
+  }
+}
 /// The signed bytes of a run of activations.
 template <class Isa, class A>
 [[gnu::always_inline]] inline simd::code_bytes<Isa> signed_codes_of_run(const A* row, std::size_t run) {
@@ -110,6 +133,26 @@ template <class Isa, std::size_t Part, class B>
     return collect_runs<Isa>(row, first_run, count, [](const B& block, std::size_t run) __attribute__((always_inline)) {
       return block.minimum(group_of<B, Part>(run));
     });
+}
+/// Two halves at the beginning of the blocks that 8 runs lie in; zero from `count` on.
+template <class Isa, class B>
+[[gnu::always_inline]] inline std::array<simd::vec<float, 8, Isa>, 2> half_pairs_of_runs(const B* row, std::size_t first_run,
+                                                                                         std::size_t count) {
+  if (runs_of<B> == 1 && count >= 8)
+    return simd::load_half_pairs<Isa>(reinterpret_cast<const std::uint8_t*>(row + first_run), sizeof(B));
+  return {halves_of_runs<Isa>(row, first_run, count), halves_of_runs<Isa>(row, first_run, count, sizeof(f16))};
+}
+/// The scales and minima of 8 runs of an affine format whose runs have one group.
+template <class Isa, class B>
+[[gnu::always_inline]] inline std::array<simd::vec<float, 8, Isa>, 2> scales_and_minima_of_runs(const B* row,
+                                                                                                std::size_t first_run,
+                                                                                                std::size_t count) {
+  if constexpr (half_first<B>) {
+    const auto [d, m] = half_pairs_of_runs<Isa>(row, first_run, count);
+    return {d, simd::fill<simd::vec<float, 8, Isa>>(-0.f) - m}; // x = d q + m = d q - (-m)
+  } else {
+    return {scales_of_runs<Isa, 0>(row, first_run, count), minima_of_runs<Isa, 0>(row, first_run, count)};
+  }
 }
 
 // --- blocks of 16 ----------------------------------------------------------------------------------------------------

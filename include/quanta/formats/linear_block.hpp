@@ -94,6 +94,17 @@ struct linear_block : detail::linear_scales<Kind> {
   {
     return &planes[nibbles_at + nibble_bytes * r];
   }
+  struct five_bit_run {
+    const std::uint8_t* nibbles;
+    std::uint32_t fifth;
+  };
+  [[gnu::always_inline]] five_bit_run five_bits(std::size_t r) const
+    requires(Bits == 5 && run == detail::run_size)
+  {
+    packed<std::uint32_t> fifth;
+    std::memcpy(&fifth, &planes[bit_bytes * r], 4);
+    return {&planes[nibbles_at + nibble_bytes * r], fifth};
+  }
   template <class Isa>
     requires(run == detail::run_size)
   [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t r) const {

@@ -35,6 +35,10 @@ struct nvfp4 : detail::nibble_block_traits {
   [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t run) const {
     return simd::look_up(codes_by_nibble, indices<Isa>(run));
   }
+  template <class Isa>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> codes_of_two(std::size_t run) const {
+    return simd::look_up(codes_by_nibble, simd::unpack_short_nibbles_twice<Isa>(&qs[16 * run]));
+  }
   /// q: the nibbles of 64 weights.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {
     for (std::size_t g = 0; g < 4; ++g)

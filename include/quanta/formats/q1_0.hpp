@@ -29,6 +29,12 @@ struct q1_0 : detail::nibble_block_traits {
     std::memcpy(&bits, &qs[4 * run], 4);
     return simd::expand_bits<2, Isa>(bits);
   }
+  template <class Isa>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> codes_of_two(std::size_t run) const {
+    packed<std::uint32_t> bits[2];
+    std::memcpy(bits, &qs[4 * run], sizeof bits);
+    return simd::add_bits_twice<2, Isa>(simd::fill<simd::double_code_bytes<Isa>>(0), bits[0], bits[1]);
+  }
   /// q: 1 where a weight is +d, else 0.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) {
     for (std::size_t k = 0; k < 16; ++k)

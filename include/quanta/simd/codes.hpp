@@ -259,10 +259,25 @@ add_scaled_signed_quads(const double_quad_sums<Isa>& sums, const double_code_byt
 {
   return native<Isa>::template add_scaled_signed_quads<Pair, Group>(sums, c, s, scales);
 }
-/// unpack_nibbles of 16 bytes, then of the next 16.
+/// unpack_nibbles of 16 bytes, then of the next 16, or of 16 elsewhere.
 template <class Isa>
 [[gnu::always_inline]] inline double_code_bytes<Isa> unpack_nibbles_twice(const std::uint8_t* p) {
   return native<Isa>::unpack_nibbles_twice(p);
+}
+template <class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> unpack_nibbles_twice(const std::uint8_t* p, const std::uint8_t* q) {
+  return native<Isa>::unpack_nibbles_twice(p, q);
+}
+/// unpack_short_nibbles of 16 bytes, then of the next 16.
+template <class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> unpack_short_nibbles_twice(const std::uint8_t* p) {
+  return native<Isa>::unpack_short_nibbles_twice(p);
+}
+/// Value in the bytes whose bit is set, of 32 and then of 32 more bits, added to codes that are less.
+template <std::uint8_t Value, class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> add_bits_twice(const double_code_bytes<Isa>& codes, std::uint32_t low,
+                                                                    std::uint32_t high) {
+  return native<Isa>::template add_bits_twice<Value>(codes, low, high);
 }
 /// Ternary digits: 3 * (byte * power mod 256) / 256, a power a byte.
 template <const auto& Powers, class Isa>

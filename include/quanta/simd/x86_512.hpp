@@ -17,8 +17,8 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   using floats16 = vec<float, 16, Isa, shape::single>;
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
   using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_fold, base::to_float, base::truncate,
-      base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up, base::look_up_floats,
-      base::fold, base::ternary_digits;
+      base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up,
+      base::look_up_floats, base::fold, base::ternary_digits;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
     __m512 r = a.v;
@@ -73,6 +73,24 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   template <class T>
   [[gnu::always_inline]] static void store_looked_up(T* out, const T* table, const bytes32& indices) {
     store_looked_up_512(out, table, indices.v);
+  }
+  /// Half of load_halves's instructions for both, but more of them in vectors: on AVX2, where those are short, it is slower.
+  [[gnu::always_inline]] static std::array<floats<8>, 2> load_half_pairs(const std::uint8_t* p, std::size_t stride) {
+    const auto pair = [&](std::size_t i) __attribute__((always_inline)) {
+      std::uint32_t both;
+      std::memcpy(&both, p + i * stride, 4);
+      std::uint64_t wide = both;
+      asm("" : "+r"(wide)); // as in collect_four
+      return wide;
+    };
+    const auto four = [&](std::size_t i) __attribute__((always_inline)) {
+      return _mm_set_epi64x(static_cast<long long>(pair(i + 2) | pair(i + 3) << 32),
+                            static_cast<long long>(pair(i) | pair(i + 1) << 32));
+    };
+    const __m256i order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    const __m256i apart = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(_mm256_set_m128i(four(4), four(0)), order), 0xD8);
+    return {floats<8>{_mm256_cvtph_ps(_mm256_castsi256_si128(apart))},
+            floats<8>{_mm256_cvtph_ps(_mm256_extracti128_si256(apart, 1))}};
   }
   /// A tree of halvings over 16 rows; rows enter in the order that makes the lanes come out in natural order.
   template <class F>
@@ -252,11 +270,33 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
     return {_mm512_andnot_si512(digits, _mm512_set1_epi8(3))};
   }
   /// 32 nibbles of 16 bytes, twice: the low ones of 16 bytes first.
-  [[gnu::always_inline]] static bytes64 unpack_nibbles_twice(const std::uint8_t* p) {
+  /// 16 bytes twice, then 16 others twice.
+  [[gnu::always_inline]] static bytes64 nibbles_of(__m512i both) {
     alignas(64) static constexpr std::array<std::int64_t, 8> distance{0, 0, 4, 4, 0, 0, 4, 4};
-    const __m512i bytes = _mm512_castsi256_si512(load_wide(p)), both = _mm512_shuffle_i64x2(bytes, bytes, 0x50);
     const __m512i moved = _mm512_srlv_epi64(both, *reinterpret_cast<const __m512i*>(distance.data()));
     return {_mm512_and_si512(moved, _mm512_set1_epi8(15))};
+  }
+  [[gnu::always_inline]] static bytes64 unpack_nibbles_twice(const std::uint8_t* p) {
+    const __m512i bytes = _mm512_castsi256_si512(load_wide(p));
+    return nibbles_of(_mm512_shuffle_i64x2(bytes, bytes, 0x50));
+  }
+  [[gnu::always_inline]] static bytes64 unpack_nibbles_twice(const std::uint8_t* p, const std::uint8_t* q) {
+    const auto twice = [](const std::uint8_t* r) __attribute__((always_inline)) {
+      return _mm256_broadcastsi128_si256(base::load_register(r));
+    };
+    return nibbles_of(_mm512_inserti64x4(_mm512_castsi256_si512(twice(p)), twice(q), 1));
+  }
+  [[gnu::always_inline]] static bytes64 unpack_short_nibbles_twice(const std::uint8_t* p) {
+    alignas(64) static constexpr std::array<std::int64_t, 8> order{0, 0, 1, 1, 2, 2, 3, 3}, distance{0, 4, 0, 4, 0, 4, 0, 4};
+    const __m512i both = _mm512_permutexvar_epi64(*reinterpret_cast<const __m512i*>(order.data()),
+                                                  _mm512_castsi256_si512(load_wide(p)));
+    const __m512i moved = _mm512_srlv_epi64(both, *reinterpret_cast<const __m512i*>(distance.data()));
+    return {_mm512_and_si512(moved, _mm512_set1_epi8(15))};
+  }
+  template <std::uint8_t Value>
+  [[gnu::always_inline]] static bytes64 add_bits_twice(const bytes64& codes, std::uint32_t low, std::uint32_t high) {
+    const __mmask64 set = low | std::uint64_t{high} << 32;
+    return {_mm512_mask_add_epi8(codes.v, set, codes.v, _mm512_set1_epi8(static_cast<char>(Value)))};
   }
   template <int Lane>
   [[gnu::always_inline]] static floats16 broadcast_two_lanes(const floats<8>& a) {
