@@ -61,6 +61,7 @@ template <std::size_t N, int Top, affine_grid Grid, class V>
     // Two passes: in one, an instruction waits for eight before it, and schedulers are full (docs/benchmarks.md).
     for (std::size_t i = 0; i < N; ++i)
       simd::store(codes + i * L, nearest_level<0, Top>(simd::unfused(try_t * (x(i) - minimum))));
+#pragma GCC unroll 2 // of all three loops, this one gains by it: 4 to 8 %
     for (std::size_t i = 0; i < N; ++i) {
       const V code = simd::load<V>(codes + i * L), wl = simd::unfused(w(i) * code);
       sum_l = sum_l + wl;
