@@ -44,6 +44,13 @@ template <class Isa, class B>
     return simd::load<simd::code_bytes<Isa>>(codes);
   }
 }
+/// Formats whose codes are the nibbles of 16 bytes a run, the low ones first, or what these are looked up as.
+template <class B>
+concept nibble_runs = requires(const B& block) {
+  { block.nibbles(0) } -> std::same_as<const std::uint8_t*>;
+  requires requires { B::codes_by_nibble; } || requires { requires B::levels == 16; };
+};
+
 /// The codes of a run of an even number and of the next one where a register takes both: nibbles, perhaps with a fifth bit, are
 /// unpacked together.
 template <class Isa, class B>
@@ -52,7 +59,7 @@ template <class Isa, class B>
   if constexpr (requires { row->template codes_of_two<Isa>(run); }) { // an even run and the next are in one block
     static_assert(R % 2 == 0);
     return row[run / R].template codes_of_two<Isa>(run % R);
-  } else if constexpr (requires { row->nibbles(run); }) {
+  } else if constexpr (nibble_runs<B>) {
     const B &first = row[run / R], &second = row[(run + 1) / R];
     auto codes = simd::unpack_nibbles_twice<Isa>(first.nibbles(run % R), second.nibbles((run + 1) % R));
     if constexpr (requires { B::codes_by_nibble; })

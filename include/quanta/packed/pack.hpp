@@ -128,11 +128,9 @@ template <class Layout, class B>
   }
 }
 
-/// Formats whose codes are the nibbles of 16 bytes a run, the low ones first: they go side by side as they are.
+/// Nibbles go side by side as they are.
 template <class Isa, class B>
-concept packs_nibbles = packed_layout<Isa, B>::bits == 4 && requires(const B& block) {
-  { block.nibbles(0) } -> std::same_as<const std::uint8_t*>;
-};
+concept packs_nibbles = packed_layout<Isa, B>::bits == 4 && nibble_runs<B>;
 /// Formats whose planes are fields of their bytes: these go side by side as they are, once for all portions that share them.
 template <class B>
 concept packs_fields = super_format<B> && requires { B::fields(0); };
