@@ -14,6 +14,7 @@
 #include "quanta/dequantize.hpp"
 #include "quanta/formats/q8_0.hpp"
 #include "quanta/formats/q8_1.hpp"
+#include "quanta/simd/interleaved.hpp"
 
 namespace quanta {
 namespace detail {
@@ -64,6 +65,15 @@ template <class Isa, class B, class V>
     return simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
 }
 
+/// The same of a run. Levels above -128 are looked up as signed bytes where such products are cheaper.
+template <class Isa, class B>
+[[gnu::always_inline]] inline simd::quad_sums<Isa> quads_of_run(const B* row, std::size_t run, const simd::code_bytes<Isa>& y) {
+  if constexpr (requires { simd::native<Isa>::bounded_quad_dot(row->template signed_levels<Isa>(run), y); })
+    return simd::native<Isa>::bounded_quad_dot(row[run / runs_of<B>].template signed_levels<Isa>(run % runs_of<B>), y);
+  else
+    return quads_of<Isa, B>(codes_of_run<Isa>(row, run), y);
+}
+
 /// What multiplies the sums of eight runs, a lane a run: d * dy of each group. The offsets of affine formats: minimum * dy, or
 /// minimum * s where activations store their sums s. Missing runs have 0 * 0, which changes no bit of a sum that is never -0.
 template <class Isa, class B, class A>
@@ -98,10 +108,10 @@ template <class Isa, class B, class A>
     constexpr std::size_t index = i();
     if (index >= count)
       return;
-    const auto codes = codes_of_run<Isa>(row, first + index);
     const auto y = signed_codes_of_run<Isa>(activations, first + index);
+    const auto quads = quads_of_run<Isa>(row, first + index, y);
     auto& set = sums.set[index % 2];
-    set = set + simd::unfused(factor_of_run<i()>(factors.scales) * simd::to_float(quads_of<Isa, B>(codes, y)));
+    set = set + simd::unfused(factor_of_run<i()>(factors.scales) * simd::to_float(quads));
     if constexpr (sums_offsets<B, A>)
       set = set - simd::unfused(factor_of_run<i()>(factors.offsets) *
                                 simd::to_float(simd::quad_dot<Isa>(simd::fill<simd::code_bytes<Isa>>(1), y)));
@@ -198,6 +208,21 @@ template <class Isa, bool Two, int Step>
     return y.template signed_codes<Isa, Step>();
 }
 
+/// Codes up to 3 in one group are added up in words, which are widened once a block and not once a portion: |sums| <= 8 * 2 * 3
+/// * 128.
+template <class Isa, class B>
+inline constexpr bool sums_in_words = B::group_size == super_block_size && simd::has_byte_pairs<Isa> && few_levels<B>() == 4;
+template <class Isa, class B>
+[[gnu::always_inline]] inline simd::quad_sums<Isa> sum_words(const B& w, const q8_k& y) {
+  using words = simd::vec<std::int16_t, 16, Isa>;
+  words pairs[2] = {simd::fill<words>(0), simd::fill<words>(0)};
+  simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+    pairs[portion() % 2] = simd::add_byte_pairs<16, Isa>(pairs[portion() % 2], w.template codes<Isa, portion()>(),
+                                                         y.template signed_codes<Isa, portion()>());
+  });
+  return simd::add_pairs<8, Isa>(simd::fill<simd::quad_sums<Isa>>(0), pairs[0] + pairs[1], simd::fill<words>(1));
+}
+
 /// sum of s[g] * (c[i] - code_offset) * Y[i] over the quads of each lane: exact.
 template <class Isa, class B>
 [[gnu::always_inline]] inline simd::quad_sums<Isa> integer_part(const B& w, const q8_k& y) {
@@ -211,7 +236,7 @@ template <class Isa, class B>
       return 0;
   }();
   sums totals[2] = {simd::fill<sums>(0), simd::fill<sums>(0)}; // two, since one would wait for itself
-  simd::unroll<two ? 4 : 8>([&](auto step) __attribute__((always_inline)) {
+  simd::unroll<sums_in_words<Isa, B> ? 0 : two ? 4 : 8>([&](auto step) __attribute__((always_inline)) {
     const auto codes = codes_of_step<Isa, two, step()>(w);
     const auto activations = signed_codes_of_step<Isa, two, step()>(y);
     auto& t = totals[step() % 2];
@@ -224,7 +249,9 @@ template <class Isa, class B>
       t = simd::add_scaled_quads<step(), group_size, Isa>(t, codes, activations, scales);
   });
   simd::quad_sums<Isa> total;
-  if constexpr (two)
+  if constexpr (sums_in_words<Isa, B>)
+    total = sum_words<Isa>(w, y);
+  else if constexpr (two)
     total = simd::add_halves<Isa>(totals[0] + totals[1]);
   else
     total = totals[0] + totals[1];

@@ -34,6 +34,11 @@ struct iq4_nl : detail::nibble_block_traits {
   [[gnu::always_inline]] simd::code_bytes<Isa> codes(std::size_t) const {
     return simd::look_up(codes_by_nibble, indices<Isa>(0));
   }
+  template <class Isa>
+  [[gnu::always_inline]] simd::code_bytes<Isa> signed_levels(std::size_t) const {
+    static constexpr auto by_nibble = detail::codes_of_levels<0>(detail::nonlinear_levels);
+    return simd::look_up(by_nibble, indices<Isa>(0));
+  }
   /// q: the nibbles of 32 weights.
   [[gnu::always_inline]] constexpr void assemble(const std::uint8_t* q) { detail::assemble_nibbles_of_run(qs.data(), q); }
 };

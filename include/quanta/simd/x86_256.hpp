@@ -276,6 +276,10 @@ struct x86_256 : x86_128<Isa> {
       return {_mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(c), _mm256_sign_epi8(s.v, c)), _mm256_set1_epi16(1))};
     }
   }
+  /// |s| times c with the sign of s: 2 * 127 * 128 fits, and c > -128 has a negative.
+  [[gnu::always_inline]] static ints8 bounded_quad_dot(const bytes32& c, const bytes32& s) {
+    return quad_dot({_mm256_abs_epi8(s.v)}, {_mm256_sign_epi8(c.v, s.v)});
+  }
   /// u - 128 = (u & 127) - 128 * (u < 128): both products stay in range, whatever s is.
   [[gnu::noinline, gnu::cold]] static ints8 signed_quad_dot_of_any(bytes32 u, bytes32 s) {
     const __m256i below = _mm256_andnot_si256(_mm256_srli_epi16(u.v, 7), _mm256_set1_epi8(1));
