@@ -206,7 +206,7 @@ struct native<isa::portable> {
   template <class T, std::size_t N>
   [[gnu::always_inline]] static void store_looked_up(T* out, const T* table, const vec<std::uint8_t, N, level>& indices) {
     for (std::size_t i = 0; i < N; ++i)
-      out[i] = table[indices.v[i]];
+      out[i] = table[indices.v[i] & 15]; // whatever a user's format has for codes
   }
   template <std::size_t N>
   [[gnu::always_inline]] static vec<std::uint8_t, N, level> look_up(const std::array<std::uint8_t, 16>& table,
