@@ -68,8 +68,8 @@ template <class Isa, class B, class V>
 /// The same of a run. Levels above -128 are looked up as signed bytes where such products are cheaper.
 template <class Isa, class B>
 [[gnu::always_inline]] inline simd::quad_sums<Isa> quads_of_run(const B* row, std::size_t run, const simd::code_bytes<Isa>& y) {
-  if constexpr (requires { simd::native<Isa>::bounded_quad_dot(row->template signed_levels<Isa>(run), y); })
-    return simd::native<Isa>::bounded_quad_dot(row[run / runs_of<B>].template signed_levels<Isa>(run % runs_of<B>), y);
+  if constexpr (simd::has_bounded_quads<Isa> && requires { row->template signed_levels<Isa>(run); })
+    return simd::bounded_quad_dot<Isa>(row[run / runs_of<B>].template signed_levels<Isa>(run % runs_of<B>), y);
   else
     return quads_of<Isa, B>(codes_of_run<Isa>(row, run), y);
 }
@@ -208,24 +208,9 @@ template <class Isa, bool Two, int Step>
     return y.template signed_codes<Isa, Step>();
 }
 
-/// Codes up to 3 in one group are added up in words, which are widened once a block and not once a portion: |sums| <= 8 * 2 * 3
-/// * 128.
+/// sum of s[g] * c[i] * Y[i] over the quads of each lane, 128 taken from codes that are signed bytes: exact.
 template <class Isa, class B>
-inline constexpr bool sums_in_words = B::group_size == super_block_size && simd::has_byte_pairs<Isa> && few_levels<B>() == 4;
-template <class Isa, class B>
-[[gnu::always_inline]] inline simd::quad_sums<Isa> sum_words(const B& w, const q8_k& y) {
-  using words = simd::vec<std::int16_t, 16, Isa>;
-  words pairs[2] = {simd::fill<words>(0), simd::fill<words>(0)};
-  simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
-    pairs[portion() % 2] = simd::add_byte_pairs<16, Isa>(pairs[portion() % 2], w.template codes<Isa, portion()>(),
-                                                         y.template signed_codes<Isa, portion()>());
-  });
-  return simd::add_pairs<8, Isa>(simd::fill<simd::quad_sums<Isa>>(0), pairs[0] + pairs[1], simd::fill<words>(1));
-}
-
-/// sum of s[g] * (c[i] - code_offset) * Y[i] over the quads of each lane: exact.
-template <class Isa, class B>
-[[gnu::always_inline]] inline simd::quad_sums<Isa> integer_part(const B& w, const q8_k& y) {
+[[gnu::always_inline]] inline simd::quad_sums<Isa> scaled_quads(const B& w, const q8_k& y) {
   constexpr int group_size = static_cast<int>(B::group_size);
   constexpr bool two = unpacks_double_portions<Isa, B>; // portions a step
   using sums = std::conditional_t<two, simd::double_quad_sums<Isa>, simd::quad_sums<Isa>>;
@@ -236,7 +221,7 @@ template <class Isa, class B>
       return 0;
   }();
   sums totals[2] = {simd::fill<sums>(0), simd::fill<sums>(0)}; // two, since one would wait for itself
-  simd::unroll<sums_in_words<Isa, B> ? 0 : two ? 4 : 8>([&](auto step) __attribute__((always_inline)) {
+  simd::unroll<two ? 4 : 8>([&](auto step) __attribute__((always_inline)) {
     const auto codes = codes_of_step<Isa, two, step()>(w);
     const auto activations = signed_codes_of_step<Isa, two, step()>(y);
     auto& t = totals[step() % 2];
@@ -248,13 +233,33 @@ template <class Isa, class B>
     else
       t = simd::add_scaled_quads<step(), group_size, Isa>(t, codes, activations, scales);
   });
-  simd::quad_sums<Isa> total;
-  if constexpr (sums_in_words<Isa, B>)
-    total = sum_words<Isa>(w, y);
-  else if constexpr (two)
-    total = simd::add_halves<Isa>(totals[0] + totals[1]);
+  if constexpr (two)
+    return simd::add_halves<Isa>(totals[0] + totals[1]);
   else
-    total = totals[0] + totals[1];
+    return totals[0] + totals[1];
+}
+
+/// Codes up to 3 in one group are added up in words, which are widened once a block and not once a portion: |sums| <= 8 * 2 * 3
+/// * 128.
+template <class Isa, class B>
+inline constexpr bool sums_in_words = B::group_size == super_block_size && simd::has_byte_pairs<Isa> && few_levels<B>() == 4;
+template <class Isa, class B>
+  requires sums_in_words<Isa, B>
+[[gnu::always_inline]] inline simd::quad_sums<Isa> scaled_quads(const B& w, const q8_k& y) {
+  using words = simd::vec<std::int16_t, 16, Isa>;
+  words pairs[2] = {simd::fill<words>(0), simd::fill<words>(0)};
+  simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+    pairs[portion() % 2] = simd::add_byte_pairs<16, Isa>(pairs[portion() % 2], w.template codes<Isa, portion()>(),
+                                                         y.template signed_codes<Isa, portion()>());
+  });
+  return simd::add_pairs<8, Isa>(simd::fill<simd::quad_sums<Isa>>(0), pairs[0] + pairs[1], simd::fill<words>(1));
+}
+
+/// scaled_quads with code_offset taken from every code.
+template <class Isa, class B>
+[[gnu::always_inline]] inline simd::quad_sums<Isa> integer_part(const B& w, const q8_k& y) {
+  constexpr int group_size = static_cast<int>(B::group_size);
+  simd::quad_sums<Isa> total = scaled_quads<Isa>(w, y);
   if constexpr (B::code_offset != 0 && B::code_offset != 128) { // through the sums of 16 activations
     static_assert((B::code_offset & (B::code_offset - 1)) == 0);
     simd::vec<std::int16_t, 16, Isa> s;

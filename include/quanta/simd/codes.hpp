@@ -89,6 +89,16 @@ template <std::size_t N, class Isa>
   return detail::split<vec<std::uint8_t, N, Isa>>(
       [&](const auto& i) __attribute__((always_inline)) { return native<Isa>::look_up(table, i); }, indices);
 }
+/// Whether products of signed bytes, of which one side is above -128, are cheaper than centred_quad_dot<128>.
+template <class Isa>
+inline constexpr bool has_bounded_quads = requires(code_bytes<Isa> c) { native<Isa>::bounded_quad_dot(c, c); };
+/// quad_dot of signed bytes, c above -128.
+template <class Isa>
+[[gnu::always_inline]] inline quad_sums<Isa> bounded_quad_dot(const code_bytes<Isa>& c, const code_bytes<Isa>& s)
+  requires has_bounded_quads<Isa>
+{
+  return native<Isa>::bounded_quad_dot(c, s);
+}
 /// 32 entries of a table of 16 halves (or bfloats) at `out`. Indices below 16.
 template <class T, std::size_t N, class Isa>
 [[gnu::always_inline]] inline void store_looked_up(T* out, const T* table, const vec<std::uint8_t, N, Isa>& indices) {
