@@ -43,14 +43,18 @@ template <class Isa>
   return simd::expand_bits<0xFF, Isa>(bits);
 }
 
-/// Seven bits in each byte and above them their parity: sign indices as sign bits, those of 64 weights a word.
+/// Seven bits in each byte and above them their parity: sign indices as sign bits.
 template <class Isa>
-[[gnu::always_inline]] inline std::array<std::uint64_t, 4> even_sign_words(const simd::code_bytes<Isa>& indices) {
+[[gnu::always_inline]] inline simd::code_bytes<Isa> even_sign_bytes(const simd::code_bytes<Isa>& indices) {
   static constexpr std::array<std::uint8_t, 16> parity{0,    0x80, 0x80, 0,    0x80, 0,    0,    0x80,
                                                        0x80, 0,    0,    0x80, 0,    0x80, 0x80, 0};
-  return std::bit_cast<std::array<std::uint64_t, 4>>(indices |
-                                                     (simd::look_up(parity, simd::move_bits<0, 4, 0>(indices)) ^
-                                                      simd::look_up(parity, simd::move_bits<4, 4, 0>(indices))));
+  return indices | (simd::look_up(parity, simd::move_bits<0, 4, 0>(indices)) ^
+                    simd::look_up(parity, simd::move_bits<4, 4, 0>(indices)));
+}
+/// Bytes as words, the sign bits of 64 weights each.
+template <class Isa>
+[[gnu::always_inline]] inline std::array<std::uint64_t, 4> as_sign_words(const simd::code_bytes<Isa>& bytes) {
+  return std::bit_cast<std::array<std::uint64_t, 4>>(bytes);
 }
 /// Four sign indices of 7 bits in each word of 4 bytes, moved to a byte each.
 template <class Isa>
@@ -69,21 +73,73 @@ concept has_level_words = simd::has_word_tables<Isa> && requires(const B& w) { w
 template <class B>
 inline constexpr int levels_a_word = B::book::bits == 2 ? 8 : 4;
 
-/// Codes 64 Pair and on.
-template <class Isa, int Pair, class B>
-[[gnu::always_inline]] inline simd::double_code_bytes<Isa> signed_codes_of(const B& w) {
-  constexpr int first = 64 * Pair / levels_a_word<B>; // word
-  const auto magnitudes = simd::unpack_levels<static_cast<int>(B::book::bits), first % 32, Isa>(
-      w.template level_words<Isa, first / 32>(), B::book::values_by_level);
-  return simd::apply_signs<codebook_block_traits::code_offset, Isa>(magnitudes, w.template sign_words<Isa>()[Pair]);
+/// All such words of a block.
+template <class Isa, class B>
+struct unpacked_levels {
+  static constexpr int halves = 8 / levels_a_word<B>;
+
+  simd::index_words<Isa> words[halves];
+  std::array<std::uint64_t, 4> negative;
+
+  [[gnu::always_inline]] explicit unpacked_levels(const B& w) : negative(w.template sign_words<Isa>()) {
+    words[0] = w.template level_words<Isa, 0>();
+    if constexpr (halves == 2)
+      words[1] = w.template level_words<Isa, 1>();
+  }
+};
+/// Formats B of such books.
+template <class B>
+struct level_block : codebook_block_traits {
+  template <class Isa>
+    requires simd::has_word_tables<Isa>
+  [[gnu::always_inline]] unpacked_levels<Isa, B> unpack() const {
+    return unpacked_levels<Isa, B>(static_cast<const B&>(*this));
+  }
+  template <class Isa, int Pair>
+  [[gnu::always_inline]] static simd::double_code_bytes<Isa> double_codes(const unpacked_levels<Isa, B>& w) {
+    constexpr int first = 64 * Pair / levels_a_word<B>; // word
+    const auto magnitudes = simd::unpack_levels<static_cast<int>(B::book::bits), first % 32, Isa>(w.words[first / 32],
+                                                                                                 B::book::values_by_level);
+    return simd::apply_signs<code_offset, Isa>(magnitudes, w.negative[Pair]);
+  }
+  template <class Isa, int Pair>
+    requires simd::has_word_tables<Isa>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+    return double_codes<Isa, Pair>(unpack<Isa>());
+  }
+};
+
+/// The four indices of a word of them.
+[[gnu::always_inline]] constexpr std::array<std::size_t, 4> indices_of(std::uint64_t four) {
+  return {four & 0xFFFF, four >> 16 & 0xFFFF, four >> 32 & 0xFFFF, four >> 48};
+}
+/// 32 bytes: four entries of 8, or eight of 4.
+template <class Isa, std::size_t N>
+[[gnu::always_inline]] inline simd::code_bytes<Isa> load_entries(const std::array<std::uint64_t, N>& table,
+                                                                 std::uint64_t four) {
+  const auto i = indices_of(four);
+  return simd::from_words<Isa>(table[i[0]], table[i[1]], table[i[2]], table[i[3]]);
+}
+template <class Isa, std::size_t N>
+[[gnu::always_inline]] inline simd::code_bytes<Isa> load_entries(const std::array<std::uint32_t, N>& table, std::uint64_t four,
+                                                                 std::uint64_t next) {
+  const auto i = indices_of(four), j = indices_of(next);
+  return simd::load_entries<Isa>(table.data(), {i[0], i[1], i[2], i[3], j[0], j[1], j[2], j[3]});
+}
+/// 64 bytes.
+template <class Isa, std::size_t N>
+[[gnu::always_inline]] inline simd::double_code_bytes<Isa> load_double_entries(const std::array<std::uint64_t, N>& table,
+                                                                               std::uint64_t four, std::uint64_t next) {
+  const auto i = indices_of(four), j = indices_of(next);
+  return simd::from_double_words<Isa>(
+      {table[i[0]], table[i[1]], table[i[2]], table[i[3]], table[j[0]], table[j[1]], table[j[2]], table[j[3]]});
 }
 
-/// 32 codes from the magnitudes of four 8-vectors; `negative` is 0xFF where a value is: 64 + m, or ~m + 65 = 64 - m.
+/// 32 codes from magnitudes; `negative` is 0xFF where a value is: 64 + m, or ~m + 65 = 64 - m.
 template <class Isa>
-[[gnu::always_inline]] inline simd::code_bytes<Isa> signed_codes(const std::array<std::uint64_t, 4>& magnitudes,
+[[gnu::always_inline]] inline simd::code_bytes<Isa> signed_codes(const simd::code_bytes<Isa>& magnitudes,
                                                                  const simd::code_bytes<Isa>& negative) {
-  return (simd::from_words<Isa>(magnitudes[0], magnitudes[1], magnitudes[2], magnitudes[3]) ^ negative) +
-         (simd::fill<simd::code_bytes<Isa>>(64) - negative);
+  return (magnitudes ^ negative) + (simd::fill<simd::code_bytes<Isa>>(64) - negative);
 }
 /// The same for one value.
 constexpr int signed_code(int magnitude, std::uint32_t signs, std::size_t bit) {
@@ -92,6 +148,19 @@ constexpr int signed_code(int magnitude, std::uint32_t signs, std::size_t bit) {
 
 /// 2 n + 1 in each byte; n at most 15.
 [[gnu::always_inline]] constexpr std::uint64_t odd_multiples(std::uint64_t n) { return n << 1 | 0x0101010101010101ull; }
+
+/// The same of 16 words n * 2^8.
+template <class Isa>
+[[gnu::always_inline]] inline simd::vec<std::int16_t, 16, Isa> odd_multiples(const simd::vec<std::int16_t, 16, Isa>& n) {
+  return simd::shift_right<7>(n) | simd::fill<simd::vec<std::int16_t, 16, Isa>>(1);
+}
+/// The same of the upper 4 bits of 8 words, each of them twice.
+template <class Isa>
+[[gnu::always_inline]] inline simd::vec<std::int16_t, 16, Isa> odd_multiples_of_tops(const simd::code_bytes<Isa>& words) {
+  using V = simd::vec<std::uint32_t, 8, Isa>;
+  const V n = simd::shift_right<27>(std::bit_cast<V>(words)) | simd::fill<V>(1);
+  return std::bit_cast<simd::vec<std::int16_t, 16, Isa>>(n | simd::shift_left<16>(n));
+}
 
 /// Nibbles of two neighbouring groups in one byte, the first one low.
 [[gnu::always_inline]] constexpr std::uint8_t join_nibbles(unsigned low, unsigned high) {

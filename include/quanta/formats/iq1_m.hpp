@@ -14,7 +14,7 @@
 
 namespace quanta {
 
-struct iq1_m : detail::iq1_block_traits {
+struct iq1_m : detail::iq1_block<iq1_m> {
   static constexpr std::size_t group_size = 16;
   static constexpr tensor_type type = tensor_type::iq1_m;
   static constexpr std::string_view name = "iq1_m";
@@ -35,21 +35,20 @@ struct iq1_m : detail::iq1_block_traits {
     };
     return {detail::odd_multiples(four(w) | four(w >> 16) << 32), detail::odd_multiples(four(w >> 32) | four(w >> 48) << 32)};
   }
+  template <class Isa>
+    requires simd::has_index_words<Isa>
+  [[gnu::always_inline]] simd::vec<std::int16_t, 16, Isa> scale_words() const {
+    return detail::odd_multiples<Isa>(simd::half_of<1>(simd::spread_fields<3, 4, 0, 3, 8, Isa>(&qh[8])));
+  }
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(collected_d()) * unit * static_cast<float>(group_scales()[g]);
   }
-  constexpr int code(std::size_t i) const { return shifted_code(entry(i / 8), is_down(i / 8), i % 8); }
-  template <class Isa, int Portion>
-  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    constexpr std::size_t k = 4 * Portion;
-    return shifted_codes<Isa>({entry(k), entry(k + 1), entry(k + 2), entry(k + 3)},
-                              {is_down(k), is_down(k + 1), is_down(k + 2), is_down(k + 3)});
+  constexpr std::size_t entry(std::size_t k) const {
+    return qs[k] | (static_cast<unsigned>(qh[k / 2]) >> 4 * (k % 2) & 15u) << 8;
   }
-  template <class Isa, int Pair>
-    requires simd::has_word_tables<Isa>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return shifted_codes<Pair>(qs, simd::spread_fields<4, 4, 0, 3, 8, Isa>(qh.data()),
-                               simd::spread_fields<4, 4, 3, 1, 0, Isa>(qh.data()));
+  template <class Isa>
+  [[gnu::always_inline]] simd::index_words<Isa> high_bits() const {
+    return simd::spread_fields<4, 4, 0, 4, 8, Isa>(qh.data());
   }
   /// Entries and shifts (not 0: down) of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 d, const std::uint8_t* s, const std::uint16_t* entries,
@@ -67,13 +66,6 @@ struct iq1_m : detail::iq1_block_traits {
       scales[2 * w + 1] = static_cast<std::uint8_t>(word >> 8);
     }
   }
-
-private:
-  [[gnu::always_inline]] constexpr unsigned nibble(std::size_t k) const {
-    return static_cast<unsigned>(qh[k / 2]) >> 4 * (k % 2);
-  }
-  [[gnu::always_inline]] constexpr std::size_t entry(std::size_t k) const { return qs[k] | (nibble(k) & 7u) << 8; }
-  [[gnu::always_inline]] constexpr bool is_down(std::size_t k) const { return (nibble(k) & 8u) != 0; }
 };
 static_assert(sizeof(iq1_m) == row_bytes(tensor_type::iq1_m, iq1_m::block_size));
 

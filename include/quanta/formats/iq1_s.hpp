@@ -15,7 +15,7 @@
 
 namespace quanta {
 
-struct iq1_s : detail::iq1_block_traits {
+struct iq1_s : detail::iq1_block<iq1_s> {
   static constexpr std::size_t group_size = 32;
   static constexpr tensor_type type = tensor_type::iq1_s;
   static constexpr std::string_view name = "iq1_s";
@@ -27,22 +27,23 @@ struct iq1_s : detail::iq1_block_traits {
   [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
     return {detail::odd_multiples(detail::join_bytes([&](std::size_t g) { return qh[g].get() >> 12 & 7; }))};
   }
+  template <class Isa>
+    requires simd::has_index_words<Isa>
+  [[gnu::always_inline]] simd::vec<std::int16_t, 16, Isa> scale_words() const {
+    return detail::odd_multiples<Isa>(
+        simd::half_of<0>(simd::spread_fields<0, 2, 12, 3, 8, Isa>(reinterpret_cast<const std::uint8_t*>(qh.data()))));
+  }
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
   }
-  constexpr int code(std::size_t i) const { return shifted_code(entry(i / 8), is_down(i / 8), i % 8); }
-  template <class Isa, int Portion>
-  [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    constexpr std::size_t k = 4 * Portion;
-    return shifted_codes<Isa>({entry(k), entry(k + 1), entry(k + 2), entry(k + 3)},
-                              {is_down(k), is_down(k + 1), is_down(k + 2), is_down(k + 3)});
+  constexpr std::size_t entry(std::size_t k) const {
+    const unsigned word = qh[k / 4].get();
+    return qs[k] | (word >> 3 * (k % 4) & 7u) << 8 | word >> 15 << 11;
   }
-  template <class Isa, int Pair>
-    requires simd::has_word_tables<Isa>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
+  template <class Isa>
+  [[gnu::always_inline]] simd::index_words<Isa> high_bits() const {
     const auto* words = reinterpret_cast<const std::uint8_t*>(qh.data());
-    return shifted_codes<Pair>(qs, simd::spread_fields<3, 4, 0, 3, 8, Isa>(words),
-                               simd::spread_fields<0, 4, 15, 1, 0, Isa>(words));
+    return simd::spread_fields<3, 4, 0, 3, 8, Isa>(words) | simd::spread_fields<0, 4, 15, 1, 11, Isa>(words);
   }
   /// Entries and shifts (not 0: down) of 32 vectors, the four of a group shifted alike; s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
@@ -57,12 +58,6 @@ struct iq1_s : detail::iq1_block_traits {
       qh[g] = static_cast<std::uint16_t>(word);
     }
   }
-
-private:
-  [[gnu::always_inline]] constexpr std::size_t entry(std::size_t k) const {
-    return qs[k] | (qh[k / 4].get() >> 3 * (k % 4) & 7u) << 8;
-  }
-  [[gnu::always_inline]] constexpr bool is_down(std::size_t k) const { return (qh[k / 4].get() & 0x8000u) != 0; }
 };
 static_assert(sizeof(iq1_s) == row_bytes(tensor_type::iq1_s, iq1_s::block_size));
 

@@ -32,24 +32,45 @@ struct iq2_s : detail::codebook_block_traits {
     return {detail::odd_multiples(detail::spread_nibbles(detail::load_word(&scales[0]))),
             detail::odd_multiples(detail::spread_nibbles(detail::load_word(&scales[4])))};
   }
+  template <class Isa>
+    requires simd::has_index_words<Isa>
+  [[gnu::always_inline]] simd::vec<std::int16_t, 16, Isa> scale_words() const {
+    return detail::odd_multiples<Isa>(simd::half_of<1>(simd::spread_fields<4, 4, 0, 4, 8, Isa>(qh.data())));
+  }
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
   }
   constexpr int code(std::size_t i) const { return detail::signed_code(book::value(entry(i / 8), i % 8), signs[i / 8], i % 8); }
+  /// Entries in words of four.
+  template <class Isa>
+    requires simd::has_index_words<Isa>
+  [[gnu::always_inline]] std::array<std::uint64_t, 8> unpack() const {
+    const auto low = simd::widen_indices<Isa>(simd::load<simd::code_bytes<Isa>>(qs.data()));
+    return simd::as_double_words<Isa>(low | simd::spread_fields<2, 8, 0, 2, 8, Isa>(qh.data()));
+  }
+  template <class Isa, int Portion>
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes(const std::array<std::uint64_t, 8>& entries) const {
+    return detail::signed_codes<Isa>(detail::load_entries<Isa>(book::words, entries[Portion]),
+                                     detail::minus_signs<Isa>(detail::load_word(&signs[4 * Portion])));
+  }
+  template <class Isa, int Pair>
+  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes(const std::array<std::uint64_t, 8>& entries) const {
+    return simd::apply_signs<code_offset, Isa>(
+        detail::load_double_entries<Isa>(book::words, entries[2 * Pair], entries[2 * Pair + 1]),
+        detail::load_double_word(&signs[8 * Pair]));
+  }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     constexpr std::size_t k = 4 * Portion;
     const auto& words = book::words;
-    return detail::signed_codes<Isa>({words[entry(k)], words[entry(k + 1)], words[entry(k + 2)], words[entry(k + 3)]},
-                                     detail::minus_signs<Isa>(detail::load_word(&signs[k])));
+    return detail::signed_codes<Isa>(
+        simd::from_words<Isa>(words[entry(k)], words[entry(k + 1)], words[entry(k + 2)], words[entry(k + 3)]),
+        detail::minus_signs<Isa>(detail::load_word(&signs[k])));
   }
   template <class Isa, int Pair>
     requires simd::has_word_tables<Isa>
   [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    const auto low = simd::widen_indices<Isa>(simd::load<simd::code_bytes<Isa>>(qs.data()));
-    const auto high = simd::spread_fields<2, 8, 0, 2, 8, Isa>(qh.data());
-    return simd::apply_signs<code_offset, Isa>(simd::load_double_words<Pair>(book::words.data(), low | high),
-                                               detail::load_double_word(&signs[8 * Pair]));
+    return double_codes<Isa, Pair>(unpack<Isa>());
   }
   /// Entries and sign bytes of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,

@@ -14,7 +14,8 @@
 
 namespace quanta {
 
-struct iq2_xs : detail::codebook_block_traits {
+struct iq2_xs : detail::level_block<iq2_xs> {
+  using detail::level_block<iq2_xs>::unpack;
   static constexpr std::size_t group_size = 16;
   static constexpr float unit = 0.125f;
   using book = grids::expanded<grids::iq2xs, 8, 25, 43>;
@@ -29,6 +30,11 @@ struct iq2_xs : detail::codebook_block_traits {
     return {detail::odd_multiples(detail::spread_nibbles(detail::load_word(&scales[0]))),
             detail::odd_multiples(detail::spread_nibbles(detail::load_word(&scales[4])))};
   }
+  template <class Isa>
+    requires simd::has_index_words<Isa>
+  [[gnu::always_inline]] simd::vec<std::int16_t, 16, Isa> scale_words() const {
+    return detail::odd_multiples<Isa>(simd::half_of<1>(simd::spread_fields<4, 4, 0, 4, 8, Isa>(&vectors[56])));
+  }
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
   }
@@ -36,11 +42,29 @@ struct iq2_xs : detail::codebook_block_traits {
     const std::uint64_t four = detail::load_double_word(&vectors[i / 32 * 8]);
     return detail::signed_code(book::value(four >> 16 * (i % 32 / 8) & 511, i % 8), signs_of(four), i % 32);
   }
+  /// Entries in words of four, and sign bits.
+  template <class Isa>
+  struct unpacked {
+    std::array<std::uint64_t, 8> entries;
+    simd::code_bytes<Isa> signs;
+  };
+  template <class Isa>
+    requires simd::loads_portions<Isa>
+  [[gnu::always_inline]] unpacked<Isa> unpack() const {
+    const auto entries = load_vectors<Isa>() & simd::fill<simd::index_words<Isa>>(511);
+    return {simd::as_double_words<Isa>(entries), sign_bytes<Isa>()};
+  }
+  template <class Isa, int Portion>
+  [[gnu::always_inline]] static simd::code_bytes<Isa> codes(const unpacked<Isa>& w) {
+    return detail::signed_codes<Isa>(detail::load_entries<Isa>(book::words, w.entries[Portion]),
+                                     simd::expand_portion<Portion>(w.signs));
+  }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     const std::uint64_t four = detail::load_double_word(&vectors[8 * Portion]);
     const auto word = [&](int k) __attribute__((always_inline)) { return book::words[four >> 16 * k & 511]; };
-    return detail::signed_codes<Isa>({word(0), word(1), word(2), word(3)}, detail::minus_signs<Isa>(four, 9, 16));
+    return detail::signed_codes<Isa>(simd::from_words<Isa>(word(0), word(1), word(2), word(3)),
+                                     detail::minus_signs<Isa>(four, 9, 16));
   }
   template <class Isa, int>
   [[gnu::always_inline]] simd::index_words<Isa> level_words() const {
@@ -48,12 +72,7 @@ struct iq2_xs : detail::codebook_block_traits {
   }
   template <class Isa>
   [[gnu::always_inline]] std::array<std::uint64_t, 4> sign_words() const {
-    return detail::even_sign_words<Isa>(simd::narrow_indices<Isa>(simd::shift_right<9>(load_vectors<Isa>())));
-  }
-  template <class Isa, int Pair>
-    requires simd::has_word_tables<Isa>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return detail::signed_codes_of<Isa, Pair>(*this);
+    return detail::as_sign_words<Isa>(sign_bytes<Isa>());
   }
   /// Entries and sign bytes of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
@@ -72,6 +91,10 @@ private:
   template <class Isa>
   [[gnu::always_inline]] simd::index_words<Isa> load_vectors() const {
     return std::bit_cast<simd::index_words<Isa>>(simd::load<simd::double_code_bytes<Isa>>(vectors.data()));
+  }
+  template <class Isa>
+  [[gnu::always_inline]] simd::code_bytes<Isa> sign_bytes() const {
+    return detail::even_sign_bytes<Isa>(simd::narrow_indices<Isa>(simd::shift_right<9>(load_vectors<Isa>())));
   }
   /// The sign indices of four vectors, moved together to 28 bits.
   [[gnu::always_inline]] static constexpr std::uint32_t signs_of(std::uint64_t four) {

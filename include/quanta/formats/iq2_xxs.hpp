@@ -15,7 +15,7 @@
 
 namespace quanta {
 
-struct iq2_xxs : detail::codebook_block_traits {
+struct iq2_xxs : detail::level_block<iq2_xxs> {
   static constexpr std::size_t group_size = 32;
   static constexpr float unit = 0.125f;
   using book = grids::expanded<grids::iq2xxs, 8, 25, 43>;
@@ -27,6 +27,11 @@ struct iq2_xxs : detail::codebook_block_traits {
 
   [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
     return {detail::odd_multiples(detail::join_bytes([&](std::size_t g) { return groups[8 * g + 7] >> 4; }))};
+  }
+  template <class Isa>
+    requires simd::has_index_words<Isa>
+  [[gnu::always_inline]] simd::vec<std::int16_t, 16, Isa> scale_words() const {
+    return detail::odd_multiples_of_tops<Isa>(simd::split_double_words<Isa>(groups.data())[1]);
   }
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
@@ -40,7 +45,7 @@ struct iq2_xxs : detail::codebook_block_traits {
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     const std::uint8_t* p = &groups[8 * Portion];
     const auto& words = book::words;
-    return detail::signed_codes<Isa>({words[p[0]], words[p[1]], words[p[2]], words[p[3]]},
+    return detail::signed_codes<Isa>(simd::from_words<Isa>(words[p[0]], words[p[1]], words[p[2]], words[p[3]]),
                                      detail::minus_signs<Isa>(detail::load_word(p + 4), 0, 7));
   }
   template <class Isa, int>
@@ -50,13 +55,7 @@ struct iq2_xxs : detail::codebook_block_traits {
   }
   template <class Isa>
   [[gnu::always_inline]] std::array<std::uint64_t, 4> sign_words() const {
-    const auto fields = simd::split_double_words<Isa>(groups.data())[1];
-    return detail::even_sign_words<Isa>(detail::spread_sign_indices<Isa>(fields));
-  }
-  template <class Isa, int Pair>
-    requires simd::has_word_tables<Isa>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return detail::signed_codes_of<Isa, Pair>(*this);
+    return detail::as_sign_words<Isa>(sign_bytes<Isa>());
   }
   /// Entries and sign bytes of 32 vectors, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
@@ -71,6 +70,13 @@ struct iq2_xxs : detail::codebook_block_traits {
       for (std::size_t k = 0; k < 4; ++k)
         groups[8 * g + 4 + k] = static_cast<std::uint8_t>(word >> 8 * k);
     }
+  }
+
+private:
+  template <class Isa>
+  [[gnu::always_inline]] simd::code_bytes<Isa> sign_bytes() const {
+    const auto fields = simd::split_double_words<Isa>(groups.data())[1];
+    return detail::even_sign_bytes<Isa>(detail::spread_sign_indices<Isa>(fields));
   }
 };
 static_assert(sizeof(iq2_xxs) == row_bytes(tensor_type::iq2_xxs, iq2_xxs::block_size));

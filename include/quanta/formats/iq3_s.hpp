@@ -16,7 +16,8 @@
 
 namespace quanta {
 
-struct iq3_s : detail::codebook_block_traits {
+struct iq3_s : detail::level_block<iq3_s> {
+  using detail::level_block<iq3_s>::unpack;
   static constexpr std::size_t group_size = 32;
   using book = grids::expanded<grids::iq3s, 1, 3, 5, 7, 9, 11, 13, 15>;
   static constexpr tensor_type type = tensor_type::iq3_s;
@@ -33,12 +34,26 @@ struct iq3_s : detail::codebook_block_traits {
   }
   constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(group_scales()[g]); }
   constexpr int code(std::size_t i) const { return detail::signed_code(book::value(entry(i / 4), i % 4), signs[i / 8], i % 8); }
+  /// Entries of both halves in words of four.
+  template <class Isa>
+    requires simd::loads_portions<Isa>
+  [[gnu::always_inline]] std::array<std::array<std::uint64_t, 8>, 2> unpack() const {
+    return {simd::as_double_words<Isa>(entries_of<Isa, 0>()), simd::as_double_words<Isa>(entries_of<Isa, 1>())};
+  }
+  template <class Isa, int Portion>
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes(const std::array<std::array<std::uint64_t, 8>, 2>& entries) const {
+    const auto& fours = entries[Portion / 4];
+    return detail::signed_codes<Isa>(
+        detail::load_entries<Isa>(book::words, fours[2 * (Portion % 4)], fours[2 * (Portion % 4) + 1]),
+        detail::minus_signs<Isa>(detail::load_word(&signs[4 * Portion])));
+  }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     const auto pair = [&](std::size_t k) __attribute__((always_inline)) {
       return detail::join_words(book::words[entry(2 * k)], book::words[entry(2 * k + 1)]);
     };
-    return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
+    constexpr std::size_t k = 4 * Portion;
+    return detail::signed_codes<Isa>(simd::from_words<Isa>(pair(k), pair(k + 1), pair(k + 2), pair(k + 3)),
                                      detail::minus_signs<Isa>(detail::load_word(&signs[4 * Portion])));
   }
   template <class Isa, int Half>
@@ -50,11 +65,6 @@ struct iq3_s : detail::codebook_block_traits {
   [[gnu::always_inline]] std::array<std::uint64_t, 4> sign_words() const {
     return {detail::load_double_word(&signs[0]), detail::load_double_word(&signs[8]), detail::load_double_word(&signs[16]),
             detail::load_double_word(&signs[24])};
-  }
-  template <class Isa, int Pair>
-    requires simd::has_word_tables<Isa>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return detail::signed_codes_of<Isa, Pair>(*this);
   }
   /// Entries of 64 vectors, sign bytes of 32 times 8 weights, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
@@ -74,6 +84,11 @@ struct iq3_s : detail::codebook_block_traits {
 private:
   [[gnu::always_inline]] constexpr std::size_t entry(std::size_t k) const {
     return qs[k] | (qh[k / 8] >> k % 8 & 1u) << 8;
+  }
+  template <class Isa, int Half>
+  [[gnu::always_inline]] simd::index_words<Isa> entries_of() const {
+    return simd::widen_indices<Isa>(simd::load<simd::code_bytes<Isa>>(&qs[32 * Half])) |
+           simd::spread_fields<1, 16, 0, 1, 8, Isa>(&qh[4 * Half]);
   }
 };
 static_assert(sizeof(iq3_s) == row_bytes(tensor_type::iq3_s, iq3_s::block_size));

@@ -16,7 +16,8 @@
 
 namespace quanta {
 
-struct iq3_xxs : detail::codebook_block_traits {
+struct iq3_xxs : detail::level_block<iq3_xxs> {
+  using detail::level_block<iq3_xxs>::unpack;
   static constexpr std::size_t group_size = 32;
   static constexpr float unit = 0.25f;
   using book = grids::expanded<grids::iq3xxs, 4, 12, 20, 28, 36, 44, 52, 62>;
@@ -30,18 +31,37 @@ struct iq3_xxs : detail::codebook_block_traits {
   [[gnu::always_inline]] constexpr simd::small_integers group_scales() const {
     return {detail::odd_multiples(detail::join_bytes([&](std::size_t g) { return words[4 * g + 3] >> 4; }))};
   }
+  template <class Isa>
+    requires simd::has_index_words<Isa>
+  [[gnu::always_inline]] simd::vec<std::int16_t, 16, Isa> scale_words() const {
+    return detail::odd_multiples_of_tops<Isa>(simd::load<simd::code_bytes<Isa>>(words.data()));
+  }
   constexpr float scale(std::size_t g) const {
     return static_cast<float>(d.get()) * unit * static_cast<float>(group_scales()[g]);
   }
   constexpr int code(std::size_t i) const {
     return detail::signed_code(book::value(qs[i / 4], i % 4), signs_of(i / 32), i % 32);
   }
+  /// Sign bits.
+  template <class Isa>
+    requires simd::loads_portions<Isa>
+  [[gnu::always_inline]] simd::code_bytes<Isa> unpack() const {
+    return sign_bytes<Isa>();
+  }
+  template <class Isa, int Portion>
+  [[gnu::always_inline]] simd::code_bytes<Isa> codes(const simd::code_bytes<Isa>& signs) const {
+    const std::uint8_t* i = &qs[8 * Portion];
+    return detail::signed_codes<Isa>(
+        simd::load_entries<Isa>(book::words.data(), {i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7]}),
+        simd::expand_portion<Portion>(signs));
+  }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
     const auto pair = [&](std::size_t k) __attribute__((always_inline)) {
       return detail::join_words(book::words[qs[2 * k]], book::words[qs[2 * k + 1]]);
     };
-    return detail::signed_codes<Isa>({pair(4 * Portion), pair(4 * Portion + 1), pair(4 * Portion + 2), pair(4 * Portion + 3)},
+    constexpr std::size_t k = 4 * Portion;
+    return detail::signed_codes<Isa>(simd::from_words<Isa>(pair(k), pair(k + 1), pair(k + 2), pair(k + 3)),
                                      detail::minus_signs<Isa>(detail::load_word(&words[4 * Portion]), 0, 7));
   }
   template <class Isa, int Half>
@@ -51,13 +71,7 @@ struct iq3_xxs : detail::codebook_block_traits {
   }
   template <class Isa>
   [[gnu::always_inline]] std::array<std::uint64_t, 4> sign_words() const {
-    const auto fields = simd::load<simd::code_bytes<Isa>>(words.data());
-    return detail::even_sign_words<Isa>(detail::spread_sign_indices<Isa>(fields));
-  }
-  template <class Isa, int Pair>
-    requires simd::has_word_tables<Isa>
-  [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
-    return detail::signed_codes_of<Isa, Pair>(*this);
+    return detail::as_sign_words<Isa>(sign_bytes<Isa>());
   }
   /// Entries of 64 vectors, sign bytes of 32 times 8 weights, s of 8 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* s, const std::uint16_t* entries,
@@ -77,6 +91,10 @@ struct iq3_xxs : detail::codebook_block_traits {
 private:
   [[gnu::always_inline]] constexpr std::uint32_t signs_of(std::size_t g) const {
     return detail::even_signs(detail::load_word(&words[4 * g]) & 0x0FFFFFFFu);
+  }
+  template <class Isa>
+  [[gnu::always_inline]] simd::code_bytes<Isa> sign_bytes() const {
+    return detail::even_sign_bytes<Isa>(detail::spread_sign_indices<Isa>(simd::load<simd::code_bytes<Isa>>(words.data())));
   }
 };
 static_assert(sizeof(iq3_xxs) == row_bytes(tensor_type::iq3_xxs, iq3_xxs::block_size));

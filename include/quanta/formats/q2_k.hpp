@@ -34,6 +34,16 @@ struct super_block<2> : detail::planar_super_block<super_block<2>> {
     constexpr std::uint64_t nibbles = 0x0F0F0F0F0F0F0F0Full;
     return {detail::load_double_word(&pairs[0]) >> 4 & nibbles, detail::load_double_word(&pairs[8]) >> 4 & nibbles};
   }
+  template <class Isa>
+    requires simd::has_scale_words<Isa>
+  [[gnu::always_inline]] simd::vec<std::int16_t, 16, Isa> scale_words() const {
+    return simd::load_words<16, Isa>(pairs.data()) & simd::fill<simd::vec<std::int16_t, 16, Isa>>(15);
+  }
+  template <class Isa>
+    requires simd::has_scale_words<Isa>
+  [[gnu::always_inline]] simd::vec<std::int16_t, 16, Isa> minimum_words() const {
+    return simd::shift_right<4>(simd::load_words<16, Isa>(pairs.data()));
+  }
   constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(pairs[g] & 15); }
   constexpr float minimum(std::size_t g) const {
     return static_cast<float>(dmin.get()) * static_cast<float>(pairs[g] >> 4);

@@ -34,6 +34,11 @@ template <class Isa, class B>
 inline constexpr bool unpacks_double_portions = simd::has_double_portions<Isa> && requires(const B& w) {
   w.template double_codes<Isa, 0>();
 };
+/// Formats that unpack what all portions need at once. Products do so for a block while the one before is worked on, since the
+/// way from indices to entries is long. (Zen 5, GFLOP/s, AVX2: iq1_m 48 to 54, iq1_s 46 to 55, iq2_xs 35 to 42, iq2_s 37 to 42,
+/// iq3_s 25 to 30; AVX-512: iq2_xs 45 to 47, iq2_xxs 45 to 47, iq3_s 39 to 43, iq3_xxs 43 to 48.)
+template <class Isa, class B>
+concept unpacks_blocks = requires(const B& w) { w.template unpack<Isa>(); };
 /// Bits of 32 codes: `count` bits from bit `from` of 32 bytes, the first at `offset` in the block, are bits from `to` on of a
 /// code each.
 struct bit_field {

@@ -42,20 +42,22 @@ struct tq1_0 : detail::super_block_traits {
   }
   template <class Isa, int Portion>
   [[gnu::always_inline]] simd::code_bytes<Isa> codes() const {
-    if constexpr (Portion < 5)
-      return simd::ternary_digits<powers[Portion], powers[Portion], Isa>(simd::load<simd::code_bytes<Isa>>(qs.data()));
-    else if constexpr (Portion < 7)
-      return simd::ternary_digits<powers[2 * Portion - 10], powers[2 * Portion - 9], Isa>(
-          simd::load_twice<Isa>(&qs[32]));
-    else // the last digits of 16 bytes, and four digits of 4
-      return simd::ternary_digits<1, 1, Isa>(last_bytes<Isa>());
+    const auto bytes = [&]() __attribute__((always_inline)) {
+      if constexpr (Portion < 5)
+        return simd::load<simd::code_bytes<Isa>>(qs.data());
+      else if constexpr (Portion < 7)
+        return simd::load_twice<Isa>(&qs[32]);
+      else
+        return short_bytes<Isa>();
+    };
+    return simd::ternary_digits<powers_from<32 * Portion, 32>, Isa>(bytes());
   }
   template <class Isa, int Pair>
   [[gnu::always_inline]] simd::double_code_bytes<Isa> double_codes() const {
     using V = simd::code_bytes<Isa>;
     const V low = Pair < 3 ? simd::load<V>(qs.data()) : simd::load_twice<Isa>(&qs[32]);
     const V high = Pair < 2 ? low : Pair == 2 ? simd::load_twice<Isa>(&qs[32]) : short_bytes<Isa>();
-    return simd::ternary_digits<powers_of_pair<Pair>, Isa>(simd::join<Isa>(low, high));
+    return simd::ternary_digits<powers_from<64 * Pair, 64>, Isa>(simd::join<Isa>(low, high));
   }
   /// qs, q: codes of 256 weights.
   [[gnu::always_inline]] constexpr void assemble(f16 scale, const std::uint8_t* q) {
@@ -77,11 +79,11 @@ private:
       qs[First + k] = static_cast<std::uint8_t>(t + (t > 0) + static_cast<std::uint16_t>(t * 3506u >> 16));
     }
   }
-  template <int Pair>
-  static constexpr std::array<std::uint8_t, 64> powers_of_pair = [] {
-    std::array<std::uint8_t, 64> all{};
-    for (std::size_t i = 0; i < 64; ++i)
-      all[i] = powers[place_of(64 * Pair + i).digit];
+  template <std::size_t First, std::size_t Count>
+  static constexpr std::array<std::uint8_t, Count> powers_from = [] {
+    std::array<std::uint8_t, Count> all{};
+    for (std::size_t i = 0; i < Count; ++i)
+      all[i] = powers[place_of(First + i).digit];
     return all;
   }();
   /// The bytes of portion 7: the last digits of 16, and four times 4.
@@ -89,18 +91,6 @@ private:
   [[gnu::always_inline]] simd::code_bytes<Isa> short_bytes() const {
     const std::uint64_t four = detail::load_word(&qs[48]) * 0x100000001ull;
     return simd::from_words<Isa>(detail::load_double_word(&qs[32]), detail::load_double_word(&qs[40]), four, four);
-  }
-  /// The bytes of portion 7, each multiplied so that its digit is the first.
-  template <class Isa>
-  [[gnu::always_inline]] simd::code_bytes<Isa> last_bytes() const {
-    const auto times = [](std::uint64_t bytes, unsigned power) { // modulo 256 in each byte
-      const std::uint64_t even = (bytes & 0x00FF00FF00FF00FFull) * power & 0x00FF00FF00FF00FFull;
-      const std::uint64_t odd = (bytes >> 8 & 0x00FF00FF00FF00FFull) * power & 0x00FF00FF00FF00FFull;
-      return even | odd << 8;
-    };
-    const std::uint64_t four = detail::load_word(&qs[48]);
-    return simd::from_words<Isa>(times(detail::load_double_word(&qs[32]), 81), times(detail::load_double_word(&qs[40]), 81),
-                                 four | times(four, 3) << 32, times(four, 9) | times(four, 27) << 32);
   }
 };
 static_assert(sizeof(tq1_0) == row_bytes(tensor_type::tq1_0, tq1_0::block_size));

@@ -10,6 +10,12 @@ namespace quanta::simd {
 /// Levels that have such tables. The words below are only for these.
 template <class Isa>
 inline constexpr bool has_word_tables = requires { requires native<Isa>::has_word_tables; };
+/// Levels that unpack the indices of all entries of a block at once, and all that do so.
+template <class Isa>
+inline constexpr bool has_index_words = requires { requires native<Isa>::has_index_words; };
+/// Those of them whose entries are loaded from memory, a portion at a time.
+template <class Isa>
+inline constexpr bool loads_portions = has_index_words<Isa> && !has_word_tables<Isa>;
 template <class Isa>
 using index_words = vec<std::uint16_t, 32, Isa>;
 
@@ -37,11 +43,24 @@ template <std::size_t Count, class Isa>
 [[gnu::always_inline]] inline index_words<Isa> look_up_words(const std::uint16_t* table, const index_words<Isa>& indices) {
   return native<Isa>::template look_up_words<Count>(table, indices);
 }
-/// table[index] of 8 indices, from 8 Pair on. Larger books stay in memory; what is in registers are the indices.
-template <int Pair, class Isa>
-[[gnu::always_inline]] inline double_code_bytes<Isa> load_double_words(const std::uint64_t* table,
-                                                                       const index_words<Isa>& indices) {
-  return native<Isa>::template load_double_words<Pair>(table, indices);
+/// The words of four indices each. They are taken apart in general registers: through memory, narrow loads wait for the wide
+/// store (34 instead of 43 GFLOP/s of iq1_s on AVX-512), and out of the register one by one they are two instructions each.
+template <class Isa>
+[[gnu::always_inline]] inline std::array<std::uint64_t, 8> as_double_words(const index_words<Isa>& words) {
+  return [&]<int... k>(std::integer_sequence<int, k...>) __attribute__((always_inline)) {
+    return std::array<std::uint64_t, 8>{native<Isa>::template double_word<k>(words)...};
+  }(std::make_integer_sequence<int, 8>{});
+}
+/// 64 bytes from 8 words.
+template <class Isa>
+[[gnu::always_inline]] inline double_code_bytes<Isa> from_double_words(const std::array<std::uint64_t, 8>& words) {
+  return native<Isa>::from_double_words(words);
+}
+/// table[index] of 8 indices, as bytes.
+template <class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> load_entries(const std::uint32_t* table,
+                                                           const std::array<std::size_t, 8>& indices) {
+  return native<Isa>::load_entries(table, indices);
 }
 /// 32 fields of 16 bytes at p, `Fields` of them in each word of 2 bytes and Width bits apart: Count bits from bit From, moved
 /// to bit To of a word each.
@@ -49,10 +68,15 @@ template <int Width, int Fields, int From, int Count, int To, class Isa>
 [[gnu::always_inline]] inline index_words<Isa> spread_fields(const std::uint8_t* p) {
   return native<Isa>::template spread_fields<Width, Fields, From, Count, To>(p);
 }
-/// Each of 8 words, from word 8 Pair on, four times.
-template <int Pair, class Isa>
-[[gnu::always_inline]] inline double_code_bytes<Isa> repeat_words(const index_words<Isa>& words) {
-  return native<Isa>::template repeat_words<Pair>(words);
+/// 16 of 32 words, as signed ones.
+template <int Half, class Isa>
+[[gnu::always_inline]] inline vec<std::int16_t, 16, Isa> half_of(const index_words<Isa>& words) {
+  return native<Isa>::template half_of<Half>(words);
+}
+/// 0xFF where the bit of a code is 1, of 32 bytes of bits, for the codes from 32 Portion on.
+template <int Portion, class Isa>
+[[gnu::always_inline]] inline code_bytes<Isa> expand_portion(const code_bytes<Isa>& bits) {
+  return native<Isa>::template expand_portion<Portion>(bits);
 }
 /// values[level] of 64 levels, from word First on: 8 levels of 2 bits a word, or 4 of 3 bits.
 template <int Bits, int First, class Isa>

@@ -77,10 +77,10 @@ template <class Isa>
 [[gnu::always_inline]] inline code_bytes<Isa> load_twice(const std::uint8_t* p) {
   return native<Isa>::load_twice(p);
 }
-/// Ternary digits: 3 * (bytes * power mod 256) / 256, power = Low for the first 16 bytes and High for the others.
-template <std::uint8_t Low, std::uint8_t High, class Isa>
+/// Ternary digits: 3 * (bytes * Powers mod 256) / 256, for powers of 3.
+template <const auto& Powers, class Isa>
 [[gnu::always_inline]] inline code_bytes<Isa> ternary_digits(const code_bytes<Isa>& bytes) {
-  return native<Isa>::template ternary_digits<Low, High>(bytes);
+  return native<Isa>::template ternary_digits<Powers>(bytes);
 }
 /// table[indices], all indices below 16.
 template <std::size_t N, class Isa>
@@ -98,6 +98,14 @@ template <class Isa>
   requires has_bounded_quads<Isa>
 {
   return native<Isa>::bounded_quad_dot(c, s);
+}
+/// quad_dot of 32 nibbles (the low ones of 16 bytes, then the high ones), less 16 where the bit of `fifth` is 0.
+template <class Isa>
+[[gnu::always_inline]] inline quad_sums<Isa> five_bit_quads(const std::uint8_t* nibbles, std::uint32_t fifth,
+                                                            const code_bytes<Isa>& s)
+  requires has_bounded_quads<Isa>
+{
+  return native<Isa>::five_bit_quads(nibbles, fifth, s);
 }
 /// 32 entries of a table of 16 halves (or bfloats) at `out`. Indices below 16.
 template <class T, std::size_t N, class Isa>
@@ -190,6 +198,15 @@ template <class Isa>
 /// The scales of groups of Group codes, prepared as multipliers of pairs: each level keeps them as its instructions want.
 template <int Group, class Isa>
 [[gnu::always_inline]] inline auto prepare_scales(small_integers scales) {
+  return native<Isa>::template prepare_scales<Group>(scales);
+}
+/// The same from words, the scale of 16 weights each, on levels where formats unpack them so.
+template <class Isa>
+concept has_scale_words = requires(const vec<std::int16_t, 16, Isa>& words) {
+  native<Isa>::template prepare_scales<16>(words);
+};
+template <int Group, class Isa>
+[[gnu::always_inline]] inline auto prepare_scales(const vec<std::int16_t, 16, Isa>& scales) {
   return native<Isa>::template prepare_scales<Group>(scales);
 }
 /// sums[k] + quad_dot(u, s)[k] * scale of the group that quad k of portion Portion lies in. The scale meets the sums of pairs,

@@ -197,10 +197,10 @@ struct native<isa::portable> {
       r.v[i] = p[i % 16];
     return r;
   }
-  template <std::uint8_t Low, std::uint8_t High>
+  template <const auto& Powers>
   [[gnu::always_inline]] static codes ternary_digits(codes a) {
     for (std::size_t i = 0; i < 32; ++i)
-      a.v[i] = static_cast<std::uint8_t>(static_cast<std::uint8_t>(a.v[i] * (i < 16 ? Low : High)) * 3 >> 8);
+      a.v[i] = static_cast<std::uint8_t>(static_cast<std::uint8_t>(a.v[i] * Powers[i]) * 3 >> 8);
     return a;
   }
   template <class T, std::size_t N>

@@ -171,18 +171,25 @@ struct x86_128 {
     return join({to_register({a, b})}, {to_register({c, d})});
   }
   [[gnu::always_inline]] static codes load_twice(const std::uint8_t* p) { return join({load_register(p)}, {load_register(p)}); }
-  /// bytes * Power modulo 256, then three times that as 16-bit words whose high bytes are the digits.
-  template <std::uint8_t Power>
+  /// bytes * Powers modulo 256, then three times that as 16-bit words whose high bytes are the digits.
+  template <const auto& Powers, std::size_t First>
   [[gnu::always_inline]] static bytes16 digits_of_half(const bytes16& a) {
-    const __m128i low_bytes = _mm_set1_epi16(0xFF), power = _mm_set1_epi16(Power), three = _mm_set1_epi16(3);
-    const __m128i even = _mm_and_si128(_mm_mullo_epi16(a.v, power), low_bytes);
-    const __m128i odd = _mm_and_si128(_mm_mullo_epi16(_mm_srli_epi16(a.v, 8), power), low_bytes);
+    alignas(16) static constexpr auto even_odd = [] {
+      std::array<std::uint16_t, 16> r{};
+      for (std::size_t i = 0; i < 16; ++i)
+        r[i % 2 * 8 + i / 2] = Powers[First + i];
+      return r;
+    }();
+    const auto* powers = reinterpret_cast<const __m128i*>(even_odd.data());
+    const __m128i low_bytes = _mm_set1_epi16(0xFF), three = _mm_set1_epi16(3);
+    const __m128i even = _mm_and_si128(_mm_mullo_epi16(a.v, powers[0]), low_bytes);
+    const __m128i odd = _mm_and_si128(_mm_mullo_epi16(_mm_srli_epi16(a.v, 8), powers[1]), low_bytes);
     return {_mm_or_si128(_mm_srli_epi16(_mm_mullo_epi16(even, three), 8),
                          _mm_andnot_si128(low_bytes, _mm_mullo_epi16(odd, three)))};
   }
-  template <std::uint8_t Low, std::uint8_t High>
+  template <const auto& Powers>
   [[gnu::always_inline]] static codes ternary_digits(const codes& a) {
-    return join(digits_of_half<Low>(a.low), digits_of_half<High>(a.high));
+    return join(digits_of_half<Powers, 0>(a.low), digits_of_half<Powers, 16>(a.high));
   }
   [[gnu::always_inline]] static bytes16 look_up(const std::array<std::uint8_t, 16>& table, const bytes16& indices) {
     return {_mm_shuffle_epi8(load_register(table.data()), indices.v)};

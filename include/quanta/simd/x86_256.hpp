@@ -4,13 +4,15 @@
 #include <immintrin.h>
 
 #include "quanta/simd/x86_128.hpp"
+#include "quanta/simd/x86_256_books.hpp"
 #include "quanta/simd/x86_halves.hpp"
 
 namespace quanta::simd::detail {
 
 template <class Isa>
-struct x86_256 : x86_128<Isa> {
+struct x86_256 : x86_128<Isa>, x86_256_books<Isa> {
   using base = x86_128<Isa>;
+  using x86_256_books<Isa>::ternary_digits;
   template <std::size_t N>
   using floats = vec<float, N, Isa>;
   template <std::size_t N>
@@ -194,15 +196,6 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static bytes32 load_twice(const std::uint8_t* p) {
     return {_mm256_broadcastsi128_si256(load_register(p))};
   }
-  template <std::uint8_t Low, std::uint8_t High>
-  [[gnu::always_inline]] static bytes32 ternary_digits(const bytes32& a) {
-    const __m256i low_bytes = _mm256_set1_epi16(0xFF), three = _mm256_set1_epi16(3);
-    const __m256i power = _mm256_set_m128i(_mm_set1_epi16(High), _mm_set1_epi16(Low));
-    const __m256i even = _mm256_and_si256(_mm256_mullo_epi16(a.v, power), low_bytes);
-    const __m256i odd = _mm256_and_si256(_mm256_mullo_epi16(_mm256_srli_epi16(a.v, 8), power), low_bytes);
-    return {_mm256_or_si256(_mm256_srli_epi16(_mm256_mullo_epi16(even, three), 8),
-                            _mm256_andnot_si256(low_bytes, _mm256_mullo_epi16(odd, three)))};
-  }
   [[gnu::always_inline]] static bytes32 look_up(const std::array<std::uint8_t, 16>& table, const bytes32& indices) {
     return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load_register(table.data())), indices.v)};
   }
@@ -280,6 +273,12 @@ struct x86_256 : x86_128<Isa> {
   [[gnu::always_inline]] static ints8 bounded_quad_dot(const bytes32& c, const bytes32& s) {
     return quad_dot({_mm256_abs_epi8(s.v)}, {_mm256_sign_epi8(c.v, s.v)});
   }
+  [[gnu::always_inline]] static ints8 five_bit_quads(const std::uint8_t* nibbles, std::uint32_t fifth, const bytes32& s) {
+    const __m256i without = _mm256_andnot_si256(expand_bits<0xFF>(fifth).v, _mm256_set1_epi8(16));
+    const __m256i pairs =
+        _mm256_sub_epi16(_mm256_maddubs_epi16(unpack_nibbles(nibbles).v, s.v), _mm256_maddubs_epi16(without, s.v));
+    return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
+  }
   /// u - 128 = (u & 127) - 128 * (u < 128): both products stay in range, whatever s is.
   [[gnu::noinline, gnu::cold]] static ints8 signed_quad_dot_of_any(bytes32 u, bytes32 s) {
     const __m256i below = _mm256_andnot_si256(_mm256_srli_epi16(u.v, 7), _mm256_set1_epi8(1));
@@ -303,15 +302,18 @@ struct x86_256 : x86_128<Isa> {
     __m256i words[2];
   };
   template <int Group>
-  [[gnu::always_inline]] static auto prepare_scales(small_integers scales) {
+  [[gnu::always_inline]] static auto prepare_scales(const words16& scales) {
     if constexpr (Group == 32) {
       wide_scales r;
-      _mm256_store_si256(reinterpret_cast<__m256i*>(r.words), _mm256_cvtepi8_epi16(base::bytes_twice(scales)));
+      _mm256_store_si256(reinterpret_cast<__m256i*>(r.words), scales.v);
       return r;
     } else {
-      const __m256i words = _mm256_cvtepi8_epi16(base::to_register(scales));
-      return narrow_scales{{_mm256_permute4x64_epi64(words, 0x44), _mm256_permute4x64_epi64(words, 0xEE)}};
+      return narrow_scales{{_mm256_permute4x64_epi64(scales.v, 0x44), _mm256_permute4x64_epi64(scales.v, 0xEE)}};
     }
+  }
+  template <int Group>
+  [[gnu::always_inline]] static auto prepare_scales(small_integers scales) {
+    return prepare_scales<Group>(Group == 32 ? words16{_mm256_cvtepi8_epi16(base::bytes_twice(scales))} : widen_words(scales));
   }
   /// The scale in both words of each quad's lane.
   template <int Portion>

@@ -9,6 +9,7 @@ namespace quanta::simd::detail {
 template <class Isa>
 struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   using base = x86_256<Isa>;
+  using books = x86_512_books<Isa>;
   template <std::size_t N>
   using floats = vec<float, N, Isa>;
   template <std::size_t N>
@@ -18,7 +19,8 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
   using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_fold, base::to_float, base::truncate,
       base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up,
-      base::look_up_floats, base::fold, base::ternary_digits;
+      base::look_up_floats, base::fold, base::ternary_digits, books::widen_indices, books::narrow_indices,
+      books::split_double_words, books::spread_fields, books::double_word, books::half_of;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
     __m512 r = a.v;
@@ -361,6 +363,13 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   }
   [[gnu::always_inline]] static ints16 widen(small_integers n) { return {_mm512_cvtepi8_epi32(base::to_register(n))}; }
   /// Scales are 16 words in a register; with 32 registers there is room for the permutations that spread them.
+  template <int Group>
+  [[gnu::always_inline]] static typename base::words16 prepare_scales(const typename base::words16& scales) {
+    if constexpr (Group == 32)
+      return {_mm256_zextsi128_si256(_mm256_cvtepi32_epi16(scales.v))};
+    else
+      return scales;
+  }
   template <int Group>
   [[gnu::always_inline]] static typename base::words16 prepare_scales(small_integers scales) {
     return base::widen_words(scales);

@@ -36,20 +36,20 @@ struct x86_512_books {
                                     look_up_words<Count / 2>(table + Count / 2, indices).v)};
     }
   }
-  /// Indices are taken apart in general registers: through memory, narrow loads wait for the wide store (34 instead of 43
-  /// GFLOP/s of iq1_s), and out of the register one by one they are two instructions each.
-  template <int Pair>
-  [[gnu::always_inline]] static bytes64 load_double_words(const std::uint64_t* table, const words32& indices) {
-    const __m128i eight = _mm512_extracti32x4_epi32(indices.v, Pair);
-    const auto low = static_cast<std::uint64_t>(_mm_cvtsi128_si64(eight));
-    const auto high = static_cast<std::uint64_t>(_mm_extract_epi64(eight, 1));
-    const auto entry = [&](int k) __attribute__((always_inline)) {
-      return table[(k < 4 ? low : high) >> 16 * (k % 4) & 0xFFFF];
-    };
-    __m512i entries = _mm512_zextsi128_si512(_mm_cvtsi64_si128(static_cast<long long>(entry(0))));
+  template <int Half>
+  [[gnu::always_inline]] static vec<std::int16_t, 16, Isa> half_of(const words32& words) {
+    return {_mm512_extracti64x4_epi64(words.v, Half)};
+  }
+  template <int K>
+  [[gnu::always_inline]] static std::uint64_t double_word(const words32& words) {
+    const __m128i quarter = _mm512_extracti32x4_epi32(words.v, K / 2);
+    return static_cast<std::uint64_t>(K % 2 == 0 ? _mm_cvtsi128_si64(quarter) : _mm_extract_epi64(quarter, 1));
+  }
+  [[gnu::always_inline]] static bytes64 from_double_words(const std::array<std::uint64_t, 8>& words) {
+    __m512i r = _mm512_zextsi128_si512(_mm_cvtsi64_si128(static_cast<long long>(words[0])));
     for (int k = 1; k < 8; ++k)
-      entries = _mm512_mask_set1_epi64(entries, static_cast<__mmask8>(1 << k), static_cast<long long>(entry(k)));
-    return {entries};
+      r = _mm512_mask_set1_epi64(r, static_cast<__mmask8>(1 << k), static_cast<long long>(words[static_cast<std::size_t>(k)]));
+    return {r};
   }
   template <int Width, int Fields, int From, int Count, int To>
   [[gnu::always_inline]] static words32 spread_fields(const std::uint8_t* p) {
@@ -58,11 +58,6 @@ struct x86_512_books {
     const __m512i words = _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     const __m512i v = _mm512_srlv_epi16(_mm512_permutexvar_epi16(load(places), words), load(shifts));
     return {_mm512_slli_epi16(_mm512_and_si512(v, _mm512_set1_epi16((1 << Count) - 1)), To)};
-  }
-  template <int Pair>
-  [[gnu::always_inline]] static bytes64 repeat_words(const words32& words) {
-    static constexpr auto places = every_word([](int k) { return 8 * Pair + k / 4; });
-    return {_mm512_permutexvar_epi16(load(places), words.v)};
   }
   /// Each word again for every pair of its levels, shifted so that these are the lowest: one goes to the low byte, one to the
   /// high one.

@@ -1,0 +1,182 @@
+// Products of the formats that are runs of 32 values: integer sums of quads, then floats in the order that dot.hpp states.
+#pragma once
+
+#include "quanta/formats/q8_1.hpp"
+#include "quanta/runs.hpp"
+#include "quanta/simd/vocabulary.hpp"
+
+namespace quanta::detail {
+
+template <class Isa>
+using floats16 = simd::vec<float, 16, Isa>;
+template <class Isa>
+using floats8 = simd::vec<float, 8, Isa>;
+
+/// The float accumulators of run formats: two sets by the parity of the run, and those of the offsets by run % 8.
+template <class Isa>
+struct run_sums {
+  floats8<Isa> set[2] = {simd::fill<floats8<Isa>>(0.f), simd::fill<floats8<Isa>>(0.f)};
+  floats8<Isa> offsets = simd::fill<floats8<Isa>>(0.f);
+};
+
+/// Whether the offsets of an affine format take the sums of the activation codes, since its partner stores none.
+template <class B, class A>
+inline constexpr bool sums_offsets = B::affine && !std::same_as<A, q8_1>;
+
+/// The factor of run `Run` of eight in the lanes of its quads.
+template <int Run, class Isa, std::size_t Groups>
+[[gnu::always_inline]] inline floats8<Isa> factor_of_run(const floats8<Isa> (&factors)[Groups]) {
+  if constexpr (Groups == 1)
+    return simd::broadcast_lane<Run>(factors[0]);
+  else
+    return simd::broadcast_lanes<Run>(factors[0], factors[1]);
+}
+
+template <int Run, class Isa, std::size_t Groups>
+[[gnu::always_inline]] inline floats16<Isa> factor_of_two_runs(const floats8<Isa> (&factors)[Groups]) {
+  if constexpr (Groups == 1)
+    return simd::broadcast_two_lanes<Run, Isa>(factors[0]);
+  else
+    return simd::broadcast_two_lanes<Run, Isa>(factors[0], factors[1]);
+}
+
+/// The exact sums over quads of code - code_offset times the activations.
+template <class Isa, class B, class V>
+[[gnu::always_inline]] inline auto quads_of(const V& codes, const V& y) {
+  using sums = simd::vec<std::int32_t, simd::lanes<V> / 4, Isa>;
+  if constexpr (!has_plain_codes<B>())
+    return simd::centred_quad_dot<128, Isa>(codes, y) +
+           simd::fill<sums>(128 - B::code_offset) * simd::quad_dot<Isa>(simd::fill<V>(1), y);
+  else if constexpr (B::code_offset == 0)
+    return simd::quad_dot<Isa>(codes, y);
+  else
+    return simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
+}
+
+/// The same of a run. Levels above -128 are looked up as signed bytes where such products are cheaper. There a fifth bit is not
+/// joined with its nibble either, since the offset can be taken from it: 16 b - 16 = -16 (1 - b).
+template <class Isa, class B>
+[[gnu::always_inline]] inline simd::quad_sums<Isa> quads_of_run(const B* row, std::size_t run, const simd::code_bytes<Isa>& y) {
+  if constexpr (simd::has_bounded_quads<Isa> && requires { row->template signed_levels<Isa>(run); }) {
+    return simd::bounded_quad_dot<Isa>(row[run / runs_of<B>].template signed_levels<Isa>(run % runs_of<B>), y);
+  } else if constexpr (simd::has_bounded_quads<Isa> && B::code_offset == 16 && requires { row->five_bits(run); }) {
+    const auto codes = row[run / runs_of<B>].five_bits(run % runs_of<B>);
+    return simd::five_bit_quads<Isa>(codes.nibbles, codes.fifth, y);
+  } else {
+    return quads_of<Isa, B>(codes_of_run<Isa>(row, run), y);
+  }
+}
+
+/// What multiplies the sums of eight runs, a lane a run: d * dy of each group. The offsets of affine formats: minimum * dy, or
+/// minimum * s where activations store their sums s. Missing runs have 0 * 0, which changes no bit of a sum that is never -0.
+template <class Isa, class B, class A>
+struct run_factors {
+  floats8<Isa> scales[groups_a_run<B>], offsets[groups_a_run<B>];
+
+  [[gnu::always_inline]] run_factors(const B* row, const A* activations, std::size_t first, std::size_t count) {
+    if constexpr (B::affine && !sums_offsets<B, A>) {
+      static_assert(groups_a_run<B> == 1);
+      const auto [d, minima] = scales_and_minima_of_runs<Isa>(row, first, count);
+      const auto [dy, s] = half_pairs_of_runs<Isa>(activations, first, count);
+      scales[0] = d * dy, offsets[0] = simd::unfused(minima * s);
+      return;
+    }
+    simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
+      const auto activation_scales = scales_of_runs<Isa, part() % groups_a_run<A>>(activations, first, count);
+      scales[part()] = scales_of_runs<Isa, part()>(row, first, count) * activation_scales;
+      if constexpr (sums_offsets<B, A>)
+        offsets[part()] = minima_of_runs<Isa, part()>(row, first, count) * activation_scales;
+    });
+  }
+};
+
+/// Up to 8 runs from run `first` on: their factors are collected and multiplied together.
+template <class Isa, class B, class A>
+[[gnu::always_inline]] inline void dot_eight_runs(const B* row, const A* activations, std::size_t first, std::size_t count,
+                                                  run_sums<Isa>& sums) {
+  const run_factors<Isa, B, A> factors(row, activations, first, count);
+  if constexpr (B::affine && !sums_offsets<B, A>)
+    sums.offsets = sums.offsets - factors.offsets[0];
+  simd::unroll<8>([&](auto i) __attribute__((always_inline)) {
+    constexpr std::size_t index = i();
+    if (index >= count)
+      return;
+    const auto y = signed_codes_of_run<Isa>(activations, first + index);
+    const auto quads = quads_of_run<Isa>(row, first + index, y);
+    auto& set = sums.set[index % 2];
+    set = set + simd::unfused(factor_of_run<i()>(factors.scales) * simd::to_float(quads));
+    if constexpr (sums_offsets<B, A>)
+      set = set - simd::unfused(factor_of_run<i()>(factors.offsets) *
+                                simd::to_float(simd::quad_dot<Isa>(simd::fill<simd::code_bytes<Isa>>(1), y)));
+  });
+}
+
+/// The same of 8 runs where two are a register: both sets of accumulators side by side.
+template <class Isa, class B, class A>
+[[gnu::always_inline]] inline void dot_four_pairs(const B* row, const A* activations, std::size_t first, floats16<Isa>& both,
+                                                  floats8<Isa>& offsets) {
+  const run_factors<Isa, B, A> factors(row, activations, first, 8);
+  if constexpr (B::affine && !sums_offsets<B, A>)
+    offsets = offsets - factors.offsets[0];
+  simd::unroll<4>([&](auto pair) __attribute__((always_inline)) {
+    constexpr int even = 2 * pair();
+    const std::size_t run = first + even;
+    const auto codes = codes_of_two_runs<Isa>(row, run);
+    const auto y = simd::join<Isa>(signed_codes_of_run<Isa>(activations, run), signed_codes_of_run<Isa>(activations, run + 1));
+    both = both + simd::unfused(factor_of_two_runs<even>(factors.scales) * simd::to_float(quads_of<Isa, B>(codes, y)));
+    if constexpr (sums_offsets<B, A>)
+      both = both - simd::unfused(factor_of_two_runs<even>(factors.offsets) *
+                                  simd::to_float(simd::quad_dot<Isa>(simd::fill<simd::double_code_bytes<Isa>>(1), y)));
+  });
+}
+
+/// All runs but the last few, eight at a time; returns how many.
+template <class Isa, class B, class A>
+[[gnu::always_inline]] inline std::size_t dot_whole_eights(const B* row, const A* activations, std::size_t runs,
+                                                           run_sums<Isa>& sums) {
+  std::size_t first = 0;
+  if constexpr (simd::has_double_portions<Isa>) {
+    auto both = simd::fill<floats16<Isa>>(0.f);
+    for (; first + 8 <= runs; first += 8)
+      dot_four_pairs(row, activations, first, both, sums.offsets);
+    const auto [even, odd] = simd::halves(both);
+    sums.set[0] = even, sums.set[1] = odd;
+  } else {
+    for (; first + 8 <= runs; first += 8)
+      dot_eight_runs(row, activations, first, 8, sums);
+  }
+  return first;
+}
+
+template <class Isa, class B, class A>
+[[gnu::always_inline]] inline float total_of(const run_sums<Isa>& sums) {
+  floats8<Isa> total = sums.set[0] + sums.set[1];
+  if constexpr (B::affine && !sums_offsets<B, A>)
+    total = total + sums.offsets;
+  return simd::halving_sum(total);
+}
+
+template <class Isa, run_format B, block_format A>
+[[gnu::always_inline]] inline float dot_blocks(const B* row, const A* activations, std::size_t blocks) {
+  run_sums<Isa> sums;
+  const std::size_t runs = blocks * runs_of<B>;
+  if (const std::size_t first = dot_whole_eights(row, activations, runs, sums); first < runs)
+    dot_eight_runs(row, activations, first, runs - first, sums);
+  return total_of<Isa, B, A>(sums);
+}
+/// Blocks of 16, both sides: pairs of them; the last pairs are copied, so that half a pair is filled up with zeros.
+template <class Isa, paired_format B, block_format A>
+[[gnu::always_inline]] inline float dot_blocks(const B* row, const A* activations, std::size_t blocks) {
+  run_sums<Isa> sums;
+  const std::size_t first = 2 * dot_whole_eights(as_pairs(row), as_pairs(activations), blocks / 2, sums);
+  if (const std::size_t rest = blocks - first; rest > 0) {
+    pair_of<B> last[8] = {};
+    pair_of<A> last_activations[8] = {};
+    std::memcpy(static_cast<void*>(last), row + first, rest * sizeof(B));
+    std::memcpy(static_cast<void*>(last_activations), activations + first, rest * sizeof(A));
+    dot_eight_runs(last, last_activations, 0, (rest + 1) / 2, sums);
+  }
+  return total_of<Isa, pair_of<B>, pair_of<A>>(sums);
+}
+
+} // namespace quanta::detail
