@@ -135,12 +135,18 @@ template <class Isa, taken Taken, super_format B, class P, class F>
         f(prepared, high, std::size_t{2 * pair() + 1}, index + 64 * pair() + 32);
       });
     } else {
-      simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
-        if constexpr (Taken == taken::levels && requires { row->template indices<Isa, portion()>(); })
-          f(prepared, row[b].template indices<Isa, portion()>(), std::size_t{portion()}, index + 32 * portion());
-        else
-          f(prepared, row[b].template codes<Isa, portion()>(), std::size_t{portion()}, index + 32 * portion());
-      });
+      const auto call = [&](const auto&... unpacked) __attribute__((always_inline)) {
+        simd::unroll<8>([&](auto portion) __attribute__((always_inline)) {
+          if constexpr (Taken == taken::levels && requires { row->template indices<Isa, portion()>(); })
+            f(prepared, row[b].template indices<Isa, portion()>(), std::size_t{portion()}, index + 32 * portion());
+          else
+            f(prepared, row[b].template codes<Isa, portion()>(unpacked...), std::size_t{portion()}, index + 32 * portion());
+        });
+      };
+      if constexpr (unpacks_blocks<Isa, B> && simd::has_word_tables<Isa> && requires { requires B::decodes_unpacked; })
+        call(row[b].template unpack<Isa>());
+      else
+        call();
     }
   }
 }

@@ -32,6 +32,7 @@ template <class B>
 struct iq1_block : codebook_block_traits {
   static constexpr int code_offset = 16;
   static constexpr float unit = 0.125f;
+  static constexpr bool decodes_unpacked = true;
   using book = grids::expanded<grids::iq1s, 8, 16, 24>; // 8 c + 16 for c in -1, 0, 1
   using shifted = shifted_entries<book>;
 

@@ -26,6 +26,9 @@ struct super_block_traits {
   /// Whether unpacking two portions at once is faster in decoding too, where half of the work is conversions of 16 values each.
   /// (Zen 5, GB/s: tq1_0 55 to 83, but q4_k 122 to 100.)
   static constexpr bool decodes_by_pairs = false;
+  /// Whether what all portions need is unpacked at once there. (AVX-512, Zen 5, GB/s: iq1_m 55 to 61, iq1_s 49 to 56, but iq2_s
+  /// 58 to 53.)
+  static constexpr bool decodes_unpacked = false;
   using dot_partner = q8_k;
 };
 
