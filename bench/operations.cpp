@@ -118,7 +118,7 @@ const bool registered = [] {
   add("limit/store_varying", [](benchmark::State& s) { limit(s, "bytes/s", bench::store_limit()); });
   for (const auto& entry : quanta::dispatch::compiled_levels()) {
     const auto level = entry.level;
-    if (level > quanta::isa::best())
+    if (!quanta::isa::has(level))
       continue;
     const std::string suffix = "/" + std::string(quanta::isa::name(level));
     add("limit/int8_peak" + suffix, [level](benchmark::State& s) { limit(s, "op/s", bench::int8_limit(level)); });

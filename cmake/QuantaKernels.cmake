@@ -18,9 +18,9 @@ set(QUANTA_ALL_FORMATS f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k q5_k q6_
                        iq1_m iq1_s tq1_0 tq2_0 mxfp4 nvfp4 q1_0 q2_0 q8_1 q8_k
     CACHE INTERNAL "Formats with kernels")
 
-# Ascending: a CPU that has one level of a family has those before it.
+# The faster ones last.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  set(QUANTA_ALL_LEVELS portable x86_64_v2 avx2 avx512 CACHE INTERNAL "Instruction-set levels of this processor family")
+  set(QUANTA_ALL_LEVELS portable x86_64_v2 avx2 avx_vnni avx512 CACHE INTERNAL "Instruction-set levels of this processor family")
 else()
   set(QUANTA_ALL_LEVELS portable CACHE INTERNAL "Instruction-set levels of this processor family")
 endif()
@@ -33,6 +33,8 @@ function(quanta_level_flags level variable)
     set(flags -march=x86-64-v2)
   elseif(level STREQUAL "avx2")
     set(flags -march=x86-64-v3)
+  elseif(level STREQUAL "avx_vnni")
+    set(flags -march=x86-64-v3 -mavxvnni)
   elseif(level STREQUAL "avx512")
     set(flags -march=x86-64-v4 -mavx512vnni)
   else()

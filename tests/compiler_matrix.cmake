@@ -20,7 +20,6 @@ function(quanta_add_compiler_test compiler name step)
 endfunction()
 
 set(seen "")
-math(EXPR level_count "${best_index} + 1") # this CPU's
 foreach(name IN ITEMS ${CMAKE_CXX_COMPILER} g++ clang++ ${QUANTA_TEST_COMPILERS})
   find_program(compiler NAMES ${name} NO_CACHE)
   if(NOT compiler)
@@ -34,7 +33,8 @@ foreach(name IN ITEMS ${CMAKE_CXX_COMPILER} g++ clang++ ${QUANTA_TEST_COMPILERS}
     continue()
   endif()
   list(APPEND seen ${real})
-  list(SUBLIST QUANTA_ALL_LEVELS 0 ${level_count} levels)
+  set(levels ${cpu_levels})
+  list(REMOVE_ITEM levels avx_vnni) # encodes and decodes as avx2 does
   foreach(level IN LISTS levels)
     quanta_level_flags(${level} flags)
     quanta_add_compiler_test(${compiler} O0_${level} 5 -O0 ${flags})

@@ -46,7 +46,7 @@ TEST_CASE("packed products have the same bits at all levels and for any threads"
     for (const std::size_t tokens : {1u, 13u}) {
       const auto expected = golden::hash_of_floats(products(type, quanta::isa::level::portable, 70, 512, tokens, alone));
       for (const auto& entry : quanta::dispatch::compiled_levels()) {
-        if (entry.level > quanta::isa::best())
+        if (!quanta::isa::has(entry.level))
           continue;
         CAPTURE(quanta::isa::name(entry.level), quanta::name(type), tokens);
         CHECK(golden::hash_of_floats(products(type, entry.level, 70, 512, tokens, three)) == expected);

@@ -104,9 +104,8 @@ std::span<const level_entry> compiled_levels() noexcept;
 
 /// The best level that is both compiled in and had by this CPU.
 inline isa::level best_level() noexcept {
-  const isa::level has = isa::best();
   for (const level_entry& entry : compiled_levels())
-    if (entry.level <= has)
+    if (isa::has(entry.level))
       return entry.level;
   return isa::level::portable;
 }

@@ -8,8 +8,9 @@
 
 namespace quanta::isa {
 
-/// The levels at run time, ascending: a machine that has one has all below it of the same family.
-enum class level : std::uint8_t { portable, x86_64_v2, avx2, avx512 };
+/// The levels at run time, the faster ones last. A CPU that has avx2 or avx512 has what is before it but avx_vnni, which some
+/// CPUs with AVX-512 do not have.
+enum class level : std::uint8_t { portable, x86_64_v2, avx2, avx_vnni, avx512 };
 
 /// Standard C++ only: correct everywhere, and the meaning that the other levels are tested against.
 struct portable {
@@ -26,6 +27,11 @@ struct avx2 {
   static constexpr level value = level::avx2;
   static constexpr std::string_view name = "avx2";
 };
+/// AVX2 and the products of bytes of AVX-VNNI: client cores since 2021, which have no AVX-512.
+struct avx_vnni {
+  static constexpr level value = level::avx_vnni;
+  static constexpr std::string_view name = "avx_vnni";
+};
 /// AVX-512 F, BW, CD, DQ, VL (x86-64-v4) and VNNI.
 struct avx512 {
   static constexpr level value = level::avx512;
@@ -33,7 +39,7 @@ struct avx512 {
 };
 
 constexpr std::string_view name(level which) {
-  constexpr std::array names{portable::name, x86_64_v2::name, avx2::name, avx512::name};
+  constexpr std::array names{portable::name, x86_64_v2::name, avx2::name, avx_vnni::name, avx512::name};
   return names[static_cast<std::size_t>(which)];
 }
 

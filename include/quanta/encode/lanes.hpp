@@ -9,7 +9,7 @@ namespace quanta::encode {
 /// Groups searched at once. Two registers in flight hide the latency of the sums; four where there are 32 registers.
 template <class Isa>
 inline constexpr std::size_t lane_count = Isa::value == isa::level::avx512      ? 64
-                                          : Isa::value == isa::level::avx2      ? 16
+                                          : Isa::value >= isa::level::avx2      ? 16
                                           : Isa::value == isa::level::x86_64_v2 ? 8
                                                                                 : 1;
 template <class Isa>

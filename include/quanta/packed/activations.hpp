@@ -15,7 +15,7 @@ namespace detail {
 
 /// Tokens of the widest tile, as many as have their sums in registers; the others that are compiled are 4, 2 and 1.
 template <class Isa>
-inline constexpr std::size_t widest_tile = simd::has_byte_pairs<Isa> ? 4 : 6;
+inline constexpr std::size_t widest_tile = simd::has_byte_pairs<Isa> || Isa::value == isa::level::avx_vnni ? 4 : 6;
 /// Tokens of the next tile when `left` are left: the widest, but 4 and 4 rather than 6 and 2.
 template <class Isa>
 constexpr std::size_t next_tile(std::size_t left) {

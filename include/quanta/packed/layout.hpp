@@ -22,7 +22,7 @@ namespace quanta::detail {
 
 /// Rows side by side: two registers of 32-bit lanes, which share each broadcast of activations.
 template <class Isa>
-inline constexpr std::size_t panel_rows = Isa::value == isa::level::avx512 ? 32 : Isa::value == isa::level::avx2 ? 16 : 8;
+inline constexpr std::size_t panel_rows = Isa::value == isa::level::avx512 ? 32 : Isa::value >= isa::level::avx2 ? 16 : 8;
 
 /// Bits of a stored code: those of its level, or of the index into the table that it is looked up in.
 template <class B>

@@ -8,7 +8,7 @@ namespace quanta::simd {
 /// Whether the level multiplies unsigned by signed bytes into 32-bit sums without an int16 between: codes up to 255 are then
 /// taken as they are. Elsewhere bytes above 127 have to be signed.
 template <class Isa>
-inline constexpr bool has_wide_quads = Isa::value == isa::level::avx512;
+inline constexpr bool has_wide_quads = Isa::value >= isa::level::avx_vnni;
 
 /// Whether the level has products of bytes that are added up in pairs as 16-bit words: sums of small codes are kept so.
 template <class Isa>

@@ -1,6 +1,8 @@
 // The only place that asks the compiler which instruction set it compiles for, and the CPU which one it has.
 #pragma once
 
+#include <initializer_list>
+
 #include "quanta/isa.hpp"
 
 #if defined(__FAST_MATH__) && !defined(QUANTA_ALLOW_FAST_MATH)
@@ -20,6 +22,8 @@ namespace quanta::isa {
 #if QUANTA_X86 && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && \
     defined(__AVX512VNNI__) && defined(__F16C__)
 using native = avx512;
+#elif QUANTA_X86 && defined(__AVXVNNI__) && defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+using native = avx_vnni;
 #elif QUANTA_X86 && defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 using native = avx2;
 #elif QUANTA_X86 && defined(__SSE4_2__) && defined(__SSSE3__)
@@ -38,22 +42,42 @@ using native = portable;
 template <class Level>
 inline constexpr bool compiled = Level::value <= native::value;
 
-/// The highest level that the CPU under this program has (asked anew at each call; keep the answer).
-inline level best() noexcept {
+/// Whether the CPU under this program has a level (asked anew at each call; keep the answer).
+inline bool has(level which) noexcept {
 #if QUANTA_X86
   unsigned a = 0, b = 0, c = 0, d = 0;
-  const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1u << 29)) != 0; // no name for it in older compilers
+  const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1u << 29)) != 0; // no names for these in older compilers
+  const bool avx_vnni = __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1u << 4)) != 0;
   __builtin_cpu_init();
   const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt");
   const bool v3 = v2 && f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                   __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
-  return v4 ? level::avx512 : v3 ? level::avx2 : v2 ? level::x86_64_v2 : level::portable;
+  switch (which) {
+  case level::portable:
+    return true;
+  case level::x86_64_v2:
+    return v2;
+  case level::avx2:
+    return v3;
+  case level::avx_vnni:
+    return v3 && avx_vnni;
+  case level::avx512:
+    return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+  }
+  return false;
 #else
-  return level::portable;
+  return which == level::portable;
 #endif
+}
+
+/// The best level that it has.
+inline level best() noexcept {
+  for (const level which : {level::avx512, level::avx_vnni, level::avx2, level::x86_64_v2})
+    if (has(which))
+      return which;
+  return level::portable;
 }
 
 } // namespace quanta::isa

@@ -1,4 +1,4 @@
-// The vocabulary on x86: 128-bit words, then 256-bit, then 512-bit ones, each adding to what is below it.
+// The vocabulary on x86: 128-bit words, then 256-bit, then those with products of bytes, then 512-bit ones, each adding to what is below it.
 #pragma once
 
 #if defined(__SSE4_2__)
@@ -6,6 +6,9 @@
 #endif
 #if defined(__AVX2__)
   #include "quanta/simd/x86_256.hpp"
+#endif
+#if defined(__AVXVNNI__) || defined(__AVX512VNNI__)
+  #include "quanta/simd/x86_256_vnni.hpp"
 #endif
 #if defined(__AVX512VNNI__)
   #include "quanta/simd/x86_512.hpp"
@@ -20,6 +23,10 @@ struct native<isa::x86_64_v2> : detail::x86_128<isa::x86_64_v2> {};
 #if defined(__AVX2__)
 template <>
 struct native<isa::avx2> : detail::x86_256<isa::avx2> {};
+#endif
+#if defined(__AVXVNNI__) || defined(__AVX512VNNI__)
+template <>
+struct native<isa::avx_vnni> : detail::x86_256_vnni<isa::avx_vnni> {};
 #endif
 #if defined(__AVX512VNNI__)
 template <>

@@ -1,14 +1,14 @@
 // 512-bit words: AVX-512 F, BW, DQ, VL and VNNI.
 #pragma once
 
-#include "quanta/simd/x86_256.hpp"
+#include "quanta/simd/x86_256_vnni.hpp"
 #include "quanta/simd/x86_512_books.hpp"
 
 namespace quanta::simd::detail {
 
 template <class Isa>
-struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
-  using base = x86_256<Isa>;
+struct x86_512 : x86_256_vnni<Isa>, x86_512_books<Isa> {
+  using base = x86_256_vnni<Isa>;
   using books = x86_512_books<Isa>;
   template <std::size_t N>
   using floats = vec<float, N, Isa>;
@@ -19,7 +19,8 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   using ints16 = vec<std::int32_t, 16, Isa, shape::single>;
   using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_fold, base::to_float, base::truncate,
       base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up,
-      base::look_up_floats, base::fold, base::ternary_digits, books::widen_indices, books::narrow_indices,
+      base::look_up_floats, base::fold, base::ternary_digits, base::quad_dot, base::add_quads,
+      base::centred_quad_dot, books::widen_indices, books::narrow_indices,
       books::split_double_words, books::spread_fields, books::double_word, books::half_of;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
@@ -163,20 +164,6 @@ struct x86_512 : x86_256<Isa>, x86_512_books<Isa> {
   }
 
   // Operands are copied to locals of the register type first: GCC's intrinsics are macros that cast them.
-  [[gnu::always_inline]] static ints8 quad_dot(const bytes32& u, const bytes32& s) {
-    const __m256i a = u.v, b = s.v;
-    return {_mm256_dpbusd_epi32(_mm256_setzero_si256(), a, b)};
-  }
-  [[gnu::always_inline]] static ints8 add_quads(const ints8& sums, const bytes32& u, const bytes32& s) {
-    const __m256i a = sums.v, b = u.v, c = s.v;
-    return {_mm256_dpbusd_epi32(a, b, c)};
-  }
-  template <int Offset>
-  [[gnu::always_inline]] static ints8 centred_quad_dot(const bytes32& u, const bytes32& s) {
-    const __m256i a = u.v, b = s.v, offset = _mm256_set1_epi8(static_cast<char>(Offset));
-    return {_mm256_sub_epi32(_mm256_dpbusd_epi32(_mm256_setzero_si256(), a, b),
-                             _mm256_dpbusd_epi32(_mm256_setzero_si256(), offset, b))};
-  }
   using bytes64 = vec<std::uint8_t, 64, Isa, shape::single>;
   using words32 = vec<std::int16_t, 32, Isa, shape::single>;
   [[gnu::always_inline]] static bytes64 look_up(const std::array<std::uint8_t, 16>& table, const bytes64& indices) {

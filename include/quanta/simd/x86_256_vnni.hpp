@@ -1,0 +1,58 @@
+// 256-bit words with products of bytes that are added up in 32 bits: AVX-VNNI, or the same instructions of AVX-512.
+#pragma once
+
+#include "quanta/simd/x86_256.hpp"
+
+namespace quanta::simd::detail {
+
+template <class Isa>
+struct x86_256_vnni : x86_256<Isa> {
+  using base = x86_256<Isa>;
+  using typename base::bytes32, typename base::ints8, typename base::words16;
+  using base::quad_dot, base::add_quads, base::add_pairs;
+
+  [[gnu::always_inline]] static ints8 quad_dot(const bytes32& u, const bytes32& s) {
+    return {add_byte_products(_mm256_setzero_si256(), u.v, s.v)};
+  }
+  [[gnu::always_inline]] static ints8 add_quads(const ints8& sums, const bytes32& u, const bytes32& s) {
+    return {add_byte_products(sums.v, u.v, s.v)};
+  }
+  template <int Offset>
+  [[gnu::always_inline]] static ints8 centred_quad_dot(const bytes32& u, const bytes32& s) {
+    const __m256i offset = _mm256_set1_epi8(static_cast<char>(Offset)), zero = _mm256_setzero_si256();
+    return {_mm256_sub_epi32(add_byte_products(zero, u.v, s.v), add_byte_products(zero, offset, s.v))};
+  }
+  static ints8 bounded_quad_dot(const bytes32& c, const bytes32& s) = delete; // no cheaper than the above
+  [[gnu::always_inline]] static ints8 add_pairs(const ints8& sums, const words16& a, const words16& b) {
+    return {add_word_products(sums.v, a.v, b.v)};
+  }
+  template <int Portion, int Group, class Scales>
+  [[gnu::always_inline]] static ints8 add_scaled_quads(const ints8& sums, const bytes32& u, const bytes32& s,
+                                                       const Scales& scales) {
+    return {add_word_products(sums.v, _mm256_maddubs_epi16(u.v, s.v), base::template spread<Portion>(scales))};
+  }
+  template <int Portion, int Group, class Scales>
+  [[gnu::always_inline]] static ints8 add_scaled_signed_quads(const ints8& sums, const bytes32& c, const bytes32& s,
+                                                              const Scales& scales) {
+    return add_scaled_quads<Portion, Group>(sums, {_mm256_abs_epi8(s.v)}, {_mm256_sign_epi8(c.v, s.v)}, scales);
+  }
+
+protected:
+  // AVX-512 has 32 registers for them, AVX-VNNI 16.
+  [[gnu::always_inline]] static __m256i add_byte_products(__m256i sums, __m256i u, __m256i s) {
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+    return _mm256_dpbusd_epi32(sums, u, s);
+#else
+    return _mm256_dpbusd_avx_epi32(sums, u, s);
+#endif
+  }
+  [[gnu::always_inline]] static __m256i add_word_products(__m256i sums, __m256i a, __m256i b) {
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+    return _mm256_dpwssd_epi32(sums, a, b);
+#else
+    return _mm256_dpwssd_avx_epi32(sums, a, b);
+#endif
+  }
+};
+
+} // namespace quanta::simd::detail
