@@ -7,10 +7,11 @@
 
 namespace quanta::simd {
 
-/// Levels that have such tables. The words below are only for these.
+/// Levels that have such tables.
 template <class Isa>
 inline constexpr bool has_word_tables = requires { requires native<Isa>::has_word_tables; };
-/// Levels that unpack the indices of all entries of a block at once, and all that do so.
+/// Levels that unpack the indices of all entries of a block at once: those with tables, and AVX2. The words below are only for
+/// these.
 template <class Isa>
 inline constexpr bool has_index_words = requires { requires native<Isa>::has_index_words; };
 /// Those of them whose entries are loaded from memory, a portion at a time.
