@@ -145,8 +145,9 @@ template <class Isa, std::size_t Part, class B>
 template <class Isa, class B>
 [[gnu::always_inline]] inline std::array<simd::vec<float, 8, Isa>, 2> half_pairs_of_runs(const B* row, std::size_t first_run,
                                                                                          std::size_t count) {
-  if (runs_of<B> == 1 && count >= 8)
-    return simd::load_half_pairs<Isa>(reinterpret_cast<const std::uint8_t*>(row + first_run), sizeof(B));
+  if constexpr (runs_of<B> == 1)
+    if (count >= 8)
+      return simd::load_half_pairs<sizeof(B), Isa>(reinterpret_cast<const std::uint8_t*>(row + first_run));
   return {halves_of_runs<Isa>(row, first_run, count), halves_of_runs<Isa>(row, first_run, count, sizeof(f16))};
 }
 /// The scales and minima of 8 runs of an affine format whose runs have one group.

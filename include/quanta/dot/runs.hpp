@@ -53,17 +53,38 @@ template <class Isa, class B, class V>
     return simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
 }
 
+/// Whether the sums of a run's high nibbles, and all floats made of them, are 16 times as large as they should be until the end,
+/// which saves a shift of each run. Not a bit differs: scales are halves, so that a float that is not 0 is at least
+/// 2^-24 * 2^-24 and at most 2^16 * 2^16 * 4 * 240 * 128 in each product, far from where a power of two would change its rounding.
+template <class Isa, class B>
+inline constexpr bool takes_nibbles_in_place = simd::has_nibble_quads<Isa> && half_first<B> && has_plain_codes<B>() &&
+                                               nibble_runs<B> && !requires { B::codes_by_nibble; };
+
 /// The same of a run. Levels above -128 are looked up as signed bytes where such products are cheaper. There a fifth bit is not
 /// joined with its nibble either, since the offset can be taken from it: 16 b - 16 = -16 (1 - b).
 template <class Isa, class B>
 [[gnu::always_inline]] inline simd::quad_sums<Isa> quads_of_run(const B* row, std::size_t run, const simd::code_bytes<Isa>& y) {
-  if constexpr (simd::has_bounded_quads<Isa> && requires { row->template signed_levels<Isa>(run); }) {
+  if constexpr (takes_nibbles_in_place<Isa, B>) {
+    return simd::nibble_quads<B::code_offset, Isa>(row[run / runs_of<B>].nibbles(run % runs_of<B>), y);
+  } else if constexpr (simd::has_bounded_quads<Isa> && requires { row->template signed_levels<Isa>(run); }) {
     return simd::bounded_quad_dot<Isa>(row[run / runs_of<B>].template signed_levels<Isa>(run % runs_of<B>), y);
-  } else if constexpr (simd::has_bounded_quads<Isa> && B::code_offset == 16 && requires { row->five_bits(run); }) {
+  } else if constexpr (simd::has_five_bit_quads<Isa> && B::code_offset == 16 && requires { row->five_bits(run); }) {
     const auto codes = row[run / runs_of<B>].five_bits(run % runs_of<B>);
     return simd::five_bit_quads<Isa>(codes.nibbles, codes.fifth, y);
   } else {
     return quads_of<Isa, B>(codes_of_run<Isa>(row, run), y);
+  }
+}
+
+/// The same of an even run and the next.
+template <class Isa, class B>
+[[gnu::always_inline]] inline simd::double_quad_sums<Isa> quads_of_two_runs(const B* row, std::size_t run,
+                                                                            const simd::double_code_bytes<Isa>& y) {
+  if constexpr (takes_nibbles_in_place<Isa, B>) {
+    const auto nibbles = [row](std::size_t r) { return row[r / runs_of<B>].nibbles(r % runs_of<B>); };
+    return simd::nibble_quads<B::code_offset, Isa>(nibbles(run), nibbles(run + 1), y);
+  } else {
+    return quads_of<Isa, B>(codes_of_two_runs<Isa>(row, run), y);
   }
 }
 
@@ -90,6 +111,16 @@ struct run_factors {
   }
 };
 
+/// Runs from `first` on, counted from a block on: for the first of eight that is a constant where they are whole blocks.
+template <class B>
+struct runs_from {
+  const B* row;
+  std::size_t first;
+
+  [[gnu::always_inline]] runs_from(const B* whole_row, std::size_t first_of_eight)
+      : row(whole_row + first_of_eight / runs_of<B>), first(8 % runs_of<B> == 0 ? 0 : first_of_eight % runs_of<B>) {}
+};
+
 /// Up to 8 runs from run `first` on: their factors are collected and multiplied together.
 template <class Isa, class B, class A>
 [[gnu::always_inline]] inline void dot_eight_runs(const B* row, const A* activations, std::size_t first, std::size_t count,
@@ -97,12 +128,14 @@ template <class Isa, class B, class A>
   const run_factors<Isa, B, A> factors(row, activations, first, count);
   if constexpr (B::affine && !sums_offsets<B, A>)
     sums.offsets = sums.offsets - factors.offsets[0];
+  const runs_from<B> w(row, first);
+  const runs_from<A> x(activations, first);
   simd::unroll<8>([&](auto i) __attribute__((always_inline)) {
     constexpr std::size_t index = i();
     if (index >= count)
       return;
-    const auto y = signed_codes_of_run<Isa>(activations, first + index);
-    const auto quads = quads_of_run<Isa>(row, first + index, y);
+    const auto y = signed_codes_of_run<Isa>(x.row, x.first + index);
+    const auto quads = quads_of_run<Isa>(w.row, w.first + index, y);
     auto& set = sums.set[index % 2];
     set = set + simd::unfused(factor_of_run<i()>(factors.scales) * simd::to_float(quads));
     if constexpr (sums_offsets<B, A>)
@@ -118,12 +151,14 @@ template <class Isa, class B, class A>
   const run_factors<Isa, B, A> factors(row, activations, first, 8);
   if constexpr (B::affine && !sums_offsets<B, A>)
     offsets = offsets - factors.offsets[0];
+  const runs_from<B> w(row, first);
+  const runs_from<A> x(activations, first);
   simd::unroll<4>([&](auto pair) __attribute__((always_inline)) {
     constexpr int even = 2 * pair();
-    const std::size_t run = first + even;
-    const auto codes = codes_of_two_runs<Isa>(row, run);
-    const auto y = simd::join<Isa>(signed_codes_of_run<Isa>(activations, run), signed_codes_of_run<Isa>(activations, run + 1));
-    both = both + simd::unfused(factor_of_two_runs<even>(factors.scales) * simd::to_float(quads_of<Isa, B>(codes, y)));
+    const std::size_t run = x.first + even;
+    const auto y = simd::join<Isa>(signed_codes_of_run<Isa>(x.row, run), signed_codes_of_run<Isa>(x.row, run + 1));
+    const auto quads = quads_of_two_runs<Isa>(w.row, w.first + even, y);
+    both = both + simd::unfused(factor_of_two_runs<even>(factors.scales) * simd::to_float(quads));
     if constexpr (sums_offsets<B, A>)
       both = both - simd::unfused(factor_of_two_runs<even>(factors.offsets) *
                                   simd::to_float(simd::quad_dot<Isa>(simd::fill<simd::double_code_bytes<Isa>>(1), y)));
@@ -151,6 +186,10 @@ template <class Isa, class B, class A>
 template <class Isa, class B, class A>
 [[gnu::always_inline]] inline float total_of(const run_sums<Isa>& sums) {
   floats8<Isa> total = sums.set[0] + sums.set[1];
+  if constexpr (takes_nibbles_in_place<Isa, B>) {
+    static_assert(half_first<A> && !sums_offsets<B, A>);
+    total = total * simd::from_lanes<Isa>({1, 1, 1, 1, 0x1p-4f, 0x1p-4f, 0x1p-4f, 0x1p-4f});
+  }
   if constexpr (B::affine && !sums_offsets<B, A>)
     total = total + sums.offsets;
   return simd::halving_sum(total);

@@ -26,10 +26,7 @@ struct mxfp4 : detail::nibble_block_traits {
   constexpr float scale(std::size_t) const { return detail::halved_e8m0(e); }
   template <class Isa>
   [[gnu::always_inline]] static simd::vec<float, 8, Isa> scales_of_eight(const mxfp4* blocks) {
-    const std::uint64_t exponents = detail::join_bytes([blocks](std::size_t k) { return blocks[k].e; });
-    std::uint8_t bytes[8];
-    detail::store_word(bytes, exponents);
-    return detail::halved_e8m0(simd::load_bytes<8, Isa>(bytes));
+    return detail::halved_e8m0(simd::load_spaced_bytes<sizeof(mxfp4), Isa>(&blocks->e));
   }
   constexpr int code(std::size_t i) const { return codes_by_nibble[detail::nibble_of_run(qs.data(), i)]; }
   [[gnu::always_inline]] const std::uint8_t* nibbles(std::size_t) const { return qs.data(); }

@@ -99,13 +99,24 @@ template <class Isa>
 {
   return native<Isa>::bounded_quad_dot(c, s);
 }
+template <class Isa>
+inline constexpr bool has_five_bit_quads = requires(code_bytes<Isa> s) { native<Isa>::five_bit_quads(nullptr, 0u, s); };
 /// quad_dot of 32 nibbles (the low ones of 16 bytes, then the high ones), less 16 where the bit of `fifth` is 0.
 template <class Isa>
 [[gnu::always_inline]] inline quad_sums<Isa> five_bit_quads(const std::uint8_t* nibbles, std::uint32_t fifth,
                                                             const code_bytes<Isa>& s)
-  requires has_bounded_quads<Isa>
+  requires has_five_bit_quads<Isa>
 {
   return native<Isa>::five_bit_quads(nibbles, fifth, s);
+}
+template <class Isa>
+inline constexpr bool has_nibble_quads = requires(code_bytes<Isa> s) { native<Isa>::template nibble_quads<8>(nullptr, s); };
+/// quad_dot of 32 nibbles less Offset: four sums of the low nibbles of 16 bytes, then those of the high ones times 16.
+template <int Offset, class Isa>
+[[gnu::always_inline]] inline quad_sums<Isa> nibble_quads(const std::uint8_t* p, const code_bytes<Isa>& s)
+  requires has_nibble_quads<Isa>
+{
+  return native<Isa>::template nibble_quads<Offset>(p, s);
 }
 /// 32 entries of a table of 16 halves (or bfloats) at `out`. Indices below 16.
 template <class T, std::size_t N, class Isa>
@@ -135,6 +146,19 @@ template <std::size_t N, class Isa, class Byte>
 [[gnu::always_inline]] inline vec<std::int32_t, N, Isa> load_bytes(const Byte* p) {
   return detail::load_registers<vec<std::int32_t, N, Isa>>(
       p, []<class R>(const Byte* part) __attribute__((always_inline)) { return native<Isa>::template load_bytes<R>(part); });
+}
+/// 8 bytes that lie Stride bytes apart, the first at p.
+template <std::size_t Stride, class Isa>
+[[gnu::always_inline]] inline vec<std::int32_t, 8, Isa> load_spaced_bytes(const std::uint8_t* p) {
+  if constexpr (requires { native<Isa>::template load_spaced_bytes<Stride>(p); }) {
+    return native<Isa>::template load_spaced_bytes<Stride>(p);
+  } else {
+    std::uint64_t all = 0;
+    for (std::size_t i = 8; i-- > 0;)
+      all = all << 8 | p[i * Stride];
+    const packed<std::uint64_t> joined = all;
+    return load_bytes<8, Isa>(joined.bytes.data());
+  }
 }
 
 /// N unsigned 16-bit words at p as int32.
@@ -294,6 +318,12 @@ template <class Isa>
 template <class Isa>
 [[gnu::always_inline]] inline double_code_bytes<Isa> unpack_nibbles_twice(const std::uint8_t* p, const std::uint8_t* q) {
   return native<Isa>::unpack_nibbles_twice(p, q);
+}
+/// nibble_quads of 16 bytes, then of 16 elsewhere.
+template <int Offset, class Isa>
+[[gnu::always_inline]] inline double_quad_sums<Isa> nibble_quads(const std::uint8_t* p, const std::uint8_t* q,
+                                                                 const double_code_bytes<Isa>& s) {
+  return native<Isa>::template nibble_quads<Offset>(p, q, s);
 }
 /// unpack_short_nibbles of 16 bytes, then of the next 16.
 template <class Isa>

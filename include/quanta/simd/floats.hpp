@@ -153,13 +153,13 @@ template <class Isa>
 [[gnu::always_inline]] inline vec<float, 8, Isa> load_halves(const std::uint8_t* p, std::size_t stride) {
   return native<Isa>::load_halves(p, stride);
 }
-/// The same of 8 pairs of halves that lie side by side: the first ones, and the second ones.
-template <class Isa>
-[[gnu::always_inline]] inline std::array<vec<float, 8, Isa>, 2> load_half_pairs(const std::uint8_t* p, std::size_t stride) {
-  if constexpr (requires { native<Isa>::load_half_pairs(p, stride); })
-    return native<Isa>::load_half_pairs(p, stride);
+/// The same of 8 pairs of halves that lie side by side, each at the beginning of Stride bytes: the first ones, and the second.
+template <std::size_t Stride, class Isa>
+[[gnu::always_inline]] inline std::array<vec<float, 8, Isa>, 2> load_half_pairs(const std::uint8_t* p) {
+  if constexpr (requires { native<Isa>::template load_half_pairs<Stride>(p); })
+    return native<Isa>::template load_half_pairs<Stride>(p);
   else
-    return {load_halves<Isa>(p, stride), load_halves<Isa>(p + sizeof(f16), stride)};
+    return {load_halves<Isa>(p, Stride), load_halves<Isa>(p + sizeof(f16), Stride)};
 }
 /// 8 floats that were just computed: joined in registers, since a vector load would wait for the stores of its parts.
 template <class Isa>

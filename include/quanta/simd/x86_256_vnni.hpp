@@ -23,6 +23,21 @@ struct x86_256_vnni : x86_256<Isa> {
     return {_mm256_sub_epi32(add_byte_products(zero, u.v, s.v), add_byte_products(zero, offset, s.v))};
   }
   static ints8 bounded_quad_dot(const bytes32& c, const bytes32& s) = delete; // no cheaper than the above
+  /// High nibbles are not shifted: 240 * 128 fits here, where products are not added up in 16 bits.
+  template <int Offset>
+  [[gnu::always_inline]] static ints8 nibble_quads(const std::uint8_t* p, const bytes32& s) {
+    const __m256i zero = _mm256_setzero_si256(), codes = _mm256_and_si256(base::load_twice(p).v, in_place<15>());
+    const __m256i sums = add_byte_products(zero, codes, s.v);
+    if constexpr (Offset == 0)
+      return {sums};
+    else
+      return {_mm256_sub_epi32(sums, add_byte_products(zero, in_place<Offset>(), s.v))};
+  }
+  [[gnu::always_inline]] static ints8 five_bit_quads(const std::uint8_t* nibbles, std::uint32_t fifth, const bytes32& s) {
+    const __m256i zero = _mm256_setzero_si256(), codes = base::unpack_nibbles(nibbles).v;
+    const __m256i without = _mm256_andnot_si256(base::template expand_bits<0xFF>(fifth).v, _mm256_set1_epi8(16));
+    return {_mm256_sub_epi32(add_byte_products(zero, codes, s.v), add_byte_products(zero, without, s.v))};
+  }
   [[gnu::always_inline]] static ints8 add_pairs(const ints8& sums, const words16& a, const words16& b) {
     return {add_word_products(sums.v, a.v, b.v)};
   }
@@ -38,6 +53,11 @@ struct x86_256_vnni : x86_256<Isa> {
   }
 
 protected:
+  /// A nibble as the low one of 16 bytes, then as the high one.
+  template <int Nibble>
+  [[gnu::always_inline]] static __m256i in_place() {
+    return _mm256_set_m128i(_mm_set1_epi8(static_cast<char>(Nibble << 4)), _mm_set1_epi8(Nibble));
+  }
   // AVX-512 has 32 registers for them, AVX-VNNI 16.
   [[gnu::always_inline]] static __m256i add_byte_products(__m256i sums, __m256i u, __m256i s) {
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)

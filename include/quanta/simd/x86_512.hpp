@@ -3,11 +3,12 @@
 
 #include "quanta/simd/x86_256_vnni.hpp"
 #include "quanta/simd/x86_512_books.hpp"
+#include "quanta/simd/x86_512_half_pairs.hpp"
 
 namespace quanta::simd::detail {
 
 template <class Isa>
-struct x86_512 : x86_256_vnni<Isa>, x86_512_books<Isa> {
+struct x86_512 : x86_256_vnni<Isa>, x86_512_books<Isa>, x86_512_half_pairs<Isa> {
   using base = x86_256_vnni<Isa>;
   using books = x86_512_books<Isa>;
   template <std::size_t N>
@@ -20,7 +21,7 @@ struct x86_512 : x86_256_vnni<Isa>, x86_512_books<Isa> {
   using base::at_least, base::at_most, base::copy_sign, base::round_even, base::row_fold, base::to_float, base::truncate,
       base::unfused, base::store_floats, base::load_register, base::load_wide, base::pair_dot, base::look_up,
       base::look_up_floats, base::fold, base::ternary_digits, base::quad_dot, base::add_quads,
-      base::centred_quad_dot, books::widen_indices, books::narrow_indices,
+      base::centred_quad_dot, base::nibble_quads, books::widen_indices, books::narrow_indices,
       books::split_double_words, books::spread_fields, books::double_word, books::half_of;
 
   [[gnu::always_inline]] static floats16 unfused(floats16 a) {
@@ -76,24 +77,6 @@ struct x86_512 : x86_256_vnni<Isa>, x86_512_books<Isa> {
   template <class T>
   [[gnu::always_inline]] static void store_looked_up(T* out, const T* table, const bytes32& indices) {
     store_looked_up_512(out, table, indices.v);
-  }
-  /// Half of load_halves's instructions for both, but more of them in vectors: on AVX2, where those are short, it is slower.
-  [[gnu::always_inline]] static std::array<floats<8>, 2> load_half_pairs(const std::uint8_t* p, std::size_t stride) {
-    const auto pair = [&](std::size_t i) __attribute__((always_inline)) {
-      std::uint32_t both;
-      std::memcpy(&both, p + i * stride, 4);
-      std::uint64_t wide = both;
-      asm("" : "+r"(wide)); // as in collect_four
-      return wide;
-    };
-    const auto four = [&](std::size_t i) __attribute__((always_inline)) {
-      return _mm_set_epi64x(static_cast<long long>(pair(i + 2) | pair(i + 3) << 32),
-                            static_cast<long long>(pair(i) | pair(i + 1) << 32));
-    };
-    const __m256i order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
-    const __m256i apart = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(_mm256_set_m128i(four(4), four(0)), order), 0xD8);
-    return {floats<8>{_mm256_cvtph_ps(_mm256_castsi256_si128(apart))},
-            floats<8>{_mm256_cvtph_ps(_mm256_extracti128_si256(apart, 1))}};
   }
   /// A tree of halvings over 16 rows; rows enter in the order that makes the lanes come out in natural order.
   template <class F>
@@ -270,10 +253,17 @@ struct x86_512 : x86_256_vnni<Isa>, x86_512_books<Isa> {
     return nibbles_of(_mm512_shuffle_i64x2(bytes, bytes, 0x50));
   }
   [[gnu::always_inline]] static bytes64 unpack_nibbles_twice(const std::uint8_t* p, const std::uint8_t* q) {
-    const auto twice = [](const std::uint8_t* r) __attribute__((always_inline)) {
-      return _mm256_broadcastsi128_si256(base::load_register(r));
-    };
-    return nibbles_of(_mm512_inserti64x4(_mm512_castsi256_si512(twice(p)), twice(q), 1));
+    return nibbles_of(join(base::load_twice(p), base::load_twice(q)).v);
+  }
+  template <int Offset>
+  [[gnu::always_inline]] static ints16 nibble_quads(const std::uint8_t* p, const std::uint8_t* q, const bytes64& s) {
+    const __m512i zero = _mm512_setzero_si512(), y = s.v;
+    const __m512i codes = _mm512_and_si512(join(base::load_twice(p), base::load_twice(q)).v, nibbles_in_place<15>());
+    const __m512i sums = _mm512_dpbusd_epi32(zero, codes, y);
+    if constexpr (Offset == 0)
+      return {sums};
+    else
+      return {_mm512_sub_epi32(sums, _mm512_dpbusd_epi32(zero, nibbles_in_place<Offset>(), y))};
   }
   [[gnu::always_inline]] static bytes64 unpack_short_nibbles_twice(const std::uint8_t* p) {
     alignas(64) static constexpr std::array<std::int64_t, 8> order{0, 0, 1, 1, 2, 2, 3, 3}, distance{0, 4, 0, 4, 0, 4, 0, 4};
@@ -286,6 +276,16 @@ struct x86_512 : x86_256_vnni<Isa>, x86_512_books<Isa> {
   [[gnu::always_inline]] static bytes64 add_bits_twice(const bytes64& codes, std::uint32_t low, std::uint32_t high) {
     const __mmask64 set = low | std::uint64_t{high} << 32;
     return {_mm512_mask_add_epi8(codes.v, set, codes.v, _mm512_set1_epi8(static_cast<char>(Value)))};
+  }
+  template <int Nibble>
+  [[gnu::always_inline]] static __m512i nibbles_in_place() {
+    alignas(64) static constexpr auto nibbles = [] {
+      std::array<std::uint8_t, 64> r{};
+      for (std::size_t i = 0; i < 64; ++i)
+        r[i] = i / 16 % 2 == 0 ? Nibble : Nibble << 4;
+      return r;
+    }();
+    return *reinterpret_cast<const __m512i*>(nibbles.data());
   }
   template <int Lane>
   [[gnu::always_inline]] static floats16 broadcast_two_lanes(const floats<8>& a) {
