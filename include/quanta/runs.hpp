@@ -107,6 +107,10 @@ template <class Isa, class B>
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(row) + offset;
   if (runs_of<B> == 1 && count >= 8)
     return simd::load_halves<Isa>(bytes + first_run * sizeof(B), sizeof(B));
+  constexpr std::size_t R = runs_of<B>;
+  if constexpr ((R == 2 || R == 4 || R == 8) && requires { simd::load_repeated_halves<R, Isa>(bytes, R); })
+    if (count >= 8)
+      return simd::load_repeated_halves<R, Isa>(bytes + first_run / R * sizeof(B), sizeof(B));
   return collect_runs<Isa>(row, first_run, count, [offset](const B& block, std::size_t) __attribute__((always_inline)) {
     packed<f16> half;
     std::memcpy(&half, reinterpret_cast<const std::uint8_t*>(&block) + offset, sizeof half);

@@ -23,6 +23,12 @@ struct run_sums {
 template <class B, class A>
 inline constexpr bool sums_offsets = B::affine && !std::same_as<A, q8_1>;
 
+/// Whether the factors of eight runs are stored and each loaded into all lanes, since shuffles are what the codes of a run need.
+template <class Isa, class B>
+inline constexpr bool stores_factors =
+    simd::has_stored_lanes<Isa> && groups_a_run<B> == 1 &&
+    (nibble_runs<B> ? requires { B::codes_by_nibble; } : B::code_offset != 128);
+
 /// The factor of run `Run` of eight in the lanes of its quads.
 template <int Run, class Isa, std::size_t Groups>
 [[gnu::always_inline]] inline floats8<Isa> factor_of_run(const floats8<Isa> (&factors)[Groups]) {
@@ -31,6 +37,27 @@ template <int Run, class Isa, std::size_t Groups>
   else
     return simd::broadcast_lanes<Run>(factors[0], factors[1]);
 }
+
+template <class Isa, class B>
+struct scale_lanes {
+  const floats8<Isa> (&factors)[groups_a_run<B>];
+
+  template <int Run>
+  [[gnu::always_inline]] floats8<Isa> of_run() const {
+    return factor_of_run<Run>(factors);
+  }
+};
+template <class Isa, class B>
+  requires stores_factors<Isa, B>
+struct scale_lanes<Isa, B> {
+  simd::stored_lanes<Isa> stored;
+
+  [[gnu::always_inline]] explicit scale_lanes(const floats8<Isa> (&factors)[1]) : stored(factors[0]) {}
+  template <int Run>
+  [[gnu::always_inline]] floats8<Isa> of_run() const {
+    return stored.template broadcast<Run>();
+  }
+};
 
 template <int Run, class Isa, std::size_t Groups>
 [[gnu::always_inline]] inline floats16<Isa> factor_of_two_runs(const floats8<Isa> (&factors)[Groups]) {
@@ -130,6 +157,7 @@ template <class Isa, class B, class A>
     sums.offsets = sums.offsets - factors.offsets[0];
   const runs_from<B> w(row, first);
   const runs_from<A> x(activations, first);
+  const scale_lanes<Isa, B> scales{factors.scales};
   simd::unroll<8>([&](auto i) __attribute__((always_inline)) {
     constexpr std::size_t index = i();
     if (index >= count)
@@ -137,7 +165,7 @@ template <class Isa, class B, class A>
     const auto y = signed_codes_of_run<Isa>(x.row, x.first + index);
     const auto quads = quads_of_run<Isa>(w.row, w.first + index, y);
     auto& set = sums.set[index % 2];
-    set = set + simd::unfused(factor_of_run<i()>(factors.scales) * simd::to_float(quads));
+    set = set + simd::unfused(scales.template of_run<i()>() * simd::to_float(quads));
     if constexpr (sums_offsets<B, A>)
       set = set - simd::unfused(factor_of_run<i()>(factors.offsets) *
                                 simd::to_float(simd::quad_dot<Isa>(simd::fill<simd::code_bytes<Isa>>(1), y)));

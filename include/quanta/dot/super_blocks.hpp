@@ -134,7 +134,8 @@ template <class Isa, class B, class... Unpacked>
   const auto total = simd::to_float(integer_part<Isa>(w, y, unpacked...));
   if constexpr (B::affine) {
     const auto below = simd::to_float(simd::pair_dot<Isa>(minimum_words_of<Isa>(w), load_sums<Isa>(y)));
-    const auto [f, g] = simd::scaled_halves<Isa>(w.d, w.dmin, y.d);
+    const auto* d = reinterpret_cast<const std::uint8_t*>(&w.d); // and then dmin
+    const auto [f, g] = simd::scaled_halves<Isa>(d, y.d);
     sums = sums + simd::unfused(f * total);
     sums = sums - simd::unfused(g * below);
   } else {

@@ -153,6 +153,13 @@ template <class Isa>
 [[gnu::always_inline]] inline vec<float, 8, Isa> load_halves(const std::uint8_t* p, std::size_t stride) {
   return native<Isa>::load_halves(p, stride);
 }
+/// The same of 8 / Times halves, each in Times lanes, where a level has such.
+template <std::size_t Times, class Isa>
+[[gnu::always_inline]] inline vec<float, 8, Isa> load_repeated_halves(const std::uint8_t* p, std::size_t stride)
+  requires requires { native<Isa>::template load_repeated_halves<Times>(p, stride); }
+{
+  return native<Isa>::template load_repeated_halves<Times>(p, stride);
+}
 /// The same of 8 pairs of halves that lie side by side, each at the beginning of Stride bytes: the first ones, and the second.
 template <std::size_t Stride, class Isa>
 [[gnu::always_inline]] inline std::array<vec<float, 8, Isa>, 2> load_half_pairs(const std::uint8_t* p) {
@@ -174,6 +181,12 @@ template <int Lane, class Isa>
 [[gnu::always_inline]] inline vec<float, 8, Isa> broadcast_lane(const vec<float, 8, Isa>& a) {
   return native<Isa>::template broadcast_lane<Lane>(a);
 }
+
+/// Lanes that were stored, each to be loaded into all lanes by broadcast<Lane>(), where a level has such.
+template <class Isa>
+concept has_stored_lanes = requires { typename native<Isa>::stored_floats8; };
+template <has_stored_lanes Isa>
+using stored_lanes = typename native<Isa>::stored_floats8;
 
 /// Lanes 0 to 3 equal to lane Lane of low, 4 to 7 to that of high: the factors of a run with a scale for each half.
 template <int Lane, class Isa>
@@ -214,14 +227,17 @@ template <class Isa>
 [[gnu::always_inline]] inline float widen_half(f16 h) {
   return native<Isa>::widen_half(h);
 }
-/// a * y and b * y in all lanes: two halves are converted and multiplied together.
+/// The products of two halves, side by side at p, with y in all lanes: loaded, converted and multiplied together.
 template <class Isa>
-[[gnu::always_inline]] inline std::array<vec<float, 8, Isa>, 2> scaled_halves(f16 a, f16 b, float y) {
+[[gnu::always_inline]] inline std::array<vec<float, 8, Isa>, 2> scaled_halves(const std::uint8_t* p, float y) {
   using V = vec<float, 8, Isa>;
-  if constexpr (requires { native<Isa>::scaled_halves(a, b, y); })
-    return native<Isa>::scaled_halves(a, b, y);
-  else
-    return {fill<V>(widen_half<Isa>(a) * y), fill<V>(widen_half<Isa>(b) * y)};
+  if constexpr (requires { native<Isa>::scaled_halves(p, y); }) {
+    return native<Isa>::scaled_halves(p, y);
+  } else {
+    packed<f16> two[2];
+    std::memcpy(two, p, sizeof two);
+    return {fill<V>(widen_half<Isa>(two[0]) * y), fill<V>(widen_half<Isa>(two[1]) * y)};
+  }
 }
 template <class Isa>
 [[gnu::always_inline]] inline f16 narrow_to_half(float x) {

@@ -5,14 +5,16 @@
 
 #include "quanta/simd/x86_128.hpp"
 #include "quanta/simd/x86_256_books.hpp"
+#include "quanta/simd/x86_256_scales.hpp"
 #include "quanta/simd/x86_halves.hpp"
 
 namespace quanta::simd::detail {
 
 template <class Isa>
-struct x86_256 : x86_128<Isa>, x86_256_books<Isa> {
+struct x86_256 : x86_128<Isa>, x86_256_books<Isa>, x86_256_scales<Isa> {
   using base = x86_128<Isa>;
   using x86_256_books<Isa>::ternary_digits;
+  using x86_256_scales<Isa>::load_halves;
   template <std::size_t N>
   using floats = vec<float, N, Isa>;
   template <std::size_t N>
@@ -85,34 +87,6 @@ struct x86_256 : x86_128<Isa>, x86_256_books<Isa> {
   [[gnu::always_inline]] static void store_looked_up(T* out, const T* table, const bytes32& indices) {
     detail::store_looked_up(out, table, indices.v);
   }
-  /// 8 bytes of words of Bytes, stride bytes apart, in a general register: a store of each would have to be waited for by the
-  /// load of all, and in vector registers, where GCC would gather them at -O3, all of a dot product is a third slower. A load
-  /// into the register's lowest part joins without an `or`: C++ has no word for it.
-  template <std::size_t Bytes>
-  [[gnu::always_inline]] static long long collect_words(const std::uint8_t* p, std::size_t stride) {
-    using word = std::array<std::uint8_t, Bytes>;
-    const auto at = [&](std::size_t i) -> const word& { return *reinterpret_cast<const word*>(p + i * stride); };
-    long long all;
-    if constexpr (Bytes == 1)
-      asm("movzbl %1, %k0" : "=r"(all) : "m"(at(7)));
-    else
-      asm("movzwl %1, %k0" : "=r"(all) : "m"(at(3)));
-    for (std::size_t i = 8 / Bytes - 1; i-- > 0;) {
-      all <<= 8 * Bytes;
-      if constexpr (Bytes == 1)
-        asm("movb %1, %b0" : "+r"(all) : "m"(at(i)));
-      else
-        asm("movw %1, %w0" : "+r"(all) : "m"(at(i)));
-    }
-    return all;
-  }
-  [[gnu::always_inline]] static floats8 load_halves(const std::uint8_t* p, std::size_t stride) {
-    return {_mm256_cvtph_ps(_mm_set_epi64x(collect_words<2>(p + 4 * stride, stride), collect_words<2>(p, stride)))};
-  }
-  template <std::size_t Stride>
-  [[gnu::always_inline]] static ints8 load_spaced_bytes(const std::uint8_t* p) {
-    return {_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(collect_words<1>(p, Stride)))};
-  }
   [[gnu::always_inline]] static floats8 from_lanes(const float (&v)[8]) {
     return {_mm256_setr_ps(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7])};
   }
@@ -125,11 +99,6 @@ struct x86_256 : x86_128<Isa>, x86_256_books<Isa> {
     return {_mm256_blend_ps(broadcast_lane<Lane>(low).v, broadcast_lane<Lane>(high).v, 0xF0)};
   }
   [[gnu::always_inline]] static float widen_half(f16 h) { return _cvtsh_ss(h.bits); }
-  [[gnu::always_inline]] static std::array<floats8, 2> scaled_halves(f16 a, f16 b, float y) {
-    const __m128i halves = _mm_cvtsi32_si128(static_cast<int>(a.bits | static_cast<std::uint32_t>(b.bits) << 16));
-    const __m128 products = _mm_mul_ps(_mm_cvtph_ps(halves), _mm_set1_ps(y));
-    return {floats8{_mm256_broadcastss_ps(products)}, floats8{_mm256_broadcastss_ps(_mm_movehdup_ps(products))}};
-  }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) {
     const __m128i h = _mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT);
     return x == x ? f16::from_bits(static_cast<std::uint16_t>(_mm_cvtsi128_si32(h))) : f16(x);
