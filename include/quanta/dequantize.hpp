@@ -50,9 +50,9 @@ template <class Isa, taken Taken, run_format B, class P, class F>
     alignas(32) float scales[8 * groups_a_run<B>];
     [[maybe_unused]] alignas(32) float minima[B::affine ? 8 * groups_a_run<B> : 1];
     simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
-      simd::store(scales + 8 * part(), scales_of_runs<Isa, part()>(row, first, runs - first));
+      simd::store(scales + 8 * part(), scales_of_runs<Isa, part(), factor_use::one_by_one>(row, first, runs - first));
       if constexpr (B::affine)
-        simd::store(minima + 8 * part(), minima_of_runs<Isa, part()>(row, first, runs - first));
+        simd::store(minima + 8 * part(), minima_of_runs<Isa, part(), factor_use::one_by_one>(row, first, runs - first));
     });
     const auto prepared = prepare(factor_lists{scales, minima});
     for (std::size_t i = 0; i < 8 && first + i < runs; ++i) {

@@ -100,15 +100,20 @@ template <class Isa, class B, class F>
   });
   return simd::from_lanes<Isa>(values);
 }
+/// What the factors of 8 runs are made for: a product of all lanes, or to be stored and read one by one. Then it is faster if
+/// the compiler knows each of them (decoding AVX-512 groups of 64 and 128 by 8 %).
+enum class factor_use { in_lanes, one_by_one };
+
 /// The halves at `offset` bytes in the blocks that 8 runs lie in; zero from `count` on.
-template <class Isa, class B>
+template <class Isa, factor_use Use = factor_use::in_lanes, class B>
 [[gnu::always_inline]] inline simd::vec<float, 8, Isa> halves_of_runs(const B* row, std::size_t first_run, std::size_t count,
                                                                       std::size_t offset = 0) {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(row) + offset;
   if (runs_of<B> == 1 && count >= 8)
     return simd::load_halves<Isa>(bytes + first_run * sizeof(B), sizeof(B));
   constexpr std::size_t R = runs_of<B>;
-  if constexpr ((R == 2 || R == 4 || R == 8) && requires { simd::load_repeated_halves<R, Isa>(bytes, R); })
+  if constexpr (Use == factor_use::in_lanes && (R == 2 || R == 4 || R == 8) &&
+                requires { simd::load_repeated_halves<R, Isa>(bytes, R); })
     if (count >= 8)
       return simd::load_repeated_halves<R, Isa>(bytes + first_run / R * sizeof(B), sizeof(B));
   return collect_runs<Isa>(row, first_run, count, [offset](const B& block, std::size_t) __attribute__((always_inline)) {
@@ -122,10 +127,10 @@ template <class B, std::size_t Part>
 inline constexpr std::size_t halves_at = Part * (sizeof(B) / groups_a_run<B>);
 
 /// The scales of 8 runs, of group `Part` of each; zero from `count` on.
-template <class Isa, std::size_t Part, class B>
+template <class Isa, std::size_t Part, factor_use Use = factor_use::in_lanes, class B>
 [[gnu::always_inline]] inline simd::vec<float, 8, Isa> scales_of_runs(const B* row, std::size_t first_run, std::size_t count) {
   if constexpr (half_first<B>)
-    return halves_of_runs<Isa>(row, first_run, count, halves_at<B, Part>);
+    return halves_of_runs<Isa, Use>(row, first_run, count, halves_at<B, Part>);
   if constexpr (requires { B::template scales_of_eight<Isa>(row); })
     if (count >= 8)
       return B::template scales_of_eight<Isa>(row + first_run);
@@ -134,12 +139,16 @@ template <class Isa, std::size_t Part, class B>
       return block.scale(group_of<B, Part>(run));
     });
 }
+/// The minima of formats whose blocks store m: x = d q + m = d q - (-m).
+template <class Isa>
+[[gnu::always_inline]] inline simd::vec<float, 8, Isa> minima_of_offsets(const simd::vec<float, 8, Isa>& m) {
+  return simd::fill<simd::vec<float, 8, Isa>>(-0.f) - m;
+}
 /// The minima of 8 runs, of group `Part` of each; zero from `count` on.
-template <class Isa, std::size_t Part, class B>
+template <class Isa, std::size_t Part, factor_use Use = factor_use::in_lanes, class B>
 [[gnu::always_inline]] inline simd::vec<float, 8, Isa> minima_of_runs(const B* row, std::size_t first_run, std::size_t count) {
-  if constexpr (half_first<B>) // x = d q + m = d q - (-m)
-    return simd::fill<simd::vec<float, 8, Isa>>(-0.f) -
-           halves_of_runs<Isa>(row, first_run, count, halves_at<B, Part> + sizeof(f16));
+  if constexpr (half_first<B>)
+    return minima_of_offsets<Isa>(halves_of_runs<Isa, Use>(row, first_run, count, halves_at<B, Part> + sizeof(f16)));
   else
     return collect_runs<Isa>(row, first_run, count, [](const B& block, std::size_t run) __attribute__((always_inline)) {
       return block.minimum(group_of<B, Part>(run));
@@ -161,7 +170,7 @@ template <class Isa, class B>
                                                                                                 std::size_t count) {
   if constexpr (half_first<B>) {
     const auto [d, m] = half_pairs_of_runs<Isa>(row, first_run, count);
-    return {d, simd::fill<simd::vec<float, 8, Isa>>(-0.f) - m}; // x = d q + m = d q - (-m)
+    return {d, minima_of_offsets<Isa>(m)};
   } else {
     return {scales_of_runs<Isa, 0>(row, first_run, count), minima_of_runs<Isa, 0>(row, first_run, count)};
   }

@@ -23,7 +23,7 @@ struct run_sums {
 template <class B, class A>
 inline constexpr bool sums_offsets = B::affine && !std::same_as<A, q8_1>;
 
-/// Whether the factors of eight runs are stored and each loaded into all lanes, since shuffles are what the codes of a run need.
+/// Whether the factors of eight runs are stored and each loaded into all lanes, since shuffles are what codes need there.
 template <class Isa, class B>
 inline constexpr bool stores_factors =
     simd::has_stored_lanes<Isa> && groups_a_run<B> == 1 &&
@@ -80,9 +80,9 @@ template <class Isa, class B, class V>
     return simd::centred_quad_dot<B::code_offset, Isa>(codes, y);
 }
 
-/// Whether the sums of a run's high nibbles, and all floats made of them, are 16 times as large as they should be until the end,
-/// which saves a shift of each run. Not a bit differs: scales are halves, so that a float that is not 0 is at least
-/// 2^-24 * 2^-24 and at most 2^16 * 2^16 * 4 * 240 * 128 in each product, far from where a power of two would change its rounding.
+/// Whether the sums of a run's high nibbles, and all floats made of them, are 16 times as large as they should be until the
+/// end, which saves a shift of each run. Not a bit differs: scales are halves, so that a product that is not 0 is at least
+/// 2^-24 * 2^-24 and at most 2^16 * 2^16 * 4 * 240 * 128, far from where a power of two would change its rounding.
 template <class Isa, class B>
 inline constexpr bool takes_nibbles_in_place = simd::has_nibble_quads<Isa> && half_first<B> && has_plain_codes<B>() &&
                                                nibble_runs<B> && !requires { B::codes_by_nibble; };

@@ -1,4 +1,5 @@
-// The vocabulary on x86: 128-bit words, then 256-bit, then those with products of bytes, then 512-bit ones, each adding to what is below it.
+// The vocabulary on x86: 128-bit words, then 256-bit, then those with products of bytes, then 512-bit ones, each adding to
+// what is below it.
 #pragma once
 
 #if defined(__SSE4_2__)
