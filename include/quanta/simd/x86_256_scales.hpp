@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "quanta/simd/vec.hpp"
 
@@ -26,13 +27,16 @@ struct x86_256_scales {
       asm("movzbl %1, %k0" : "=r"(all) : "m"(at(Count - 1)));
     else
       asm("movzwl %1, %k0" : "=r"(all) : "m"(at(Count - 1)));
-    for (std::size_t i = Count - 1; i-- > 0;) {
+    const auto join = [&](std::size_t i) __attribute__((always_inline)) {
       all <<= 8 * Bytes;
       if constexpr (Bytes == 1)
         asm("movb %1, %b0" : "+r"(all) : "m"(at(i)));
       else
         asm("movw %1, %w0" : "+r"(all) : "m"(at(i)));
-    }
+    };
+    [&]<std::size_t... i>(std::index_sequence<i...>) __attribute__((always_inline)) { // at -O2 GCC would keep a loop of seven
+      (join(Count - 2 - i), ...);
+    }(std::make_index_sequence<Count - 1>{});
     return all;
   }
   [[gnu::always_inline]] static floats8 load_halves(const std::uint8_t* p, std::size_t stride) {
