@@ -274,8 +274,9 @@ struct x86_256 : x86_128<Isa>, x86_256_books<Isa>, x86_256_scales<Isa> {
     r.high.v = _mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes));
     return r;
   }
-  /// Scales of groups of 32 codes are broadcast from memory, which costs no shuffle; those of groups of 16 stay in two
-  /// registers as words, each of them twice eight, and are spread by one byte shuffle.
+  /// Scales of groups of 32 codes are words of an array, of which GCC makes two shuffles each: loads that it cannot see through
+  /// and one permutation each are slower for most formats. Those of groups of 16 stay in two registers as words, each of them
+  /// twice eight, and are spread by one byte shuffle.
   struct wide_scales {
     alignas(32) std::int32_t words[8];
   };
