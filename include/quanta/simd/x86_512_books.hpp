@@ -46,10 +46,11 @@ struct x86_512_books {
     return static_cast<std::uint64_t>(K % 2 == 0 ? _mm_cvtsi128_si64(quarter) : _mm_extract_epi64(quarter, 1));
   }
   [[gnu::always_inline]] static bytes64 from_double_words(const std::array<std::uint64_t, 8>& words) {
-    __m512i r = _mm512_zextsi128_si512(_mm_cvtsi64_si128(static_cast<long long>(words[0])));
-    for (int k = 1; k < 8; ++k)
-      r = _mm512_mask_set1_epi64(r, static_cast<__mmask8>(1 << k), static_cast<long long>(words[static_cast<std::size_t>(k)]));
-    return {r};
+    const auto two = [&words](std::size_t k) __attribute__((always_inline)) {
+      return _mm_set_epi64x(static_cast<long long>(words[k + 1]), static_cast<long long>(words[k]));
+    };
+    const __m256i low = _mm256_set_m128i(two(2), two(0)), high = _mm256_set_m128i(two(6), two(4));
+    return {_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)};
   }
   template <int Width, int Fields, int From, int Count, int To>
   [[gnu::always_inline]] static words32 spread_fields(const std::uint8_t* p) {
