@@ -34,7 +34,7 @@ foreach(name IN ITEMS ${CMAKE_CXX_COMPILER} g++ clang++ ${QUANTA_TEST_COMPILERS}
   endif()
   list(APPEND seen ${real})
   set(levels ${cpu_levels})
-  list(REMOVE_ITEM levels avx_vnni) # encodes and decodes as avx2 does
+  list(REMOVE_ITEM levels avx_vnni) # encodes as avx2 does; its decoding is a level test
   foreach(level IN LISTS levels)
     quanta_level_flags(${level} flags)
     quanta_add_compiler_test(${compiler} O0_${level} 5 -O0 ${flags})

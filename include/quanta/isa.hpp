@@ -27,7 +27,7 @@ struct avx2 {
   static constexpr level value = level::avx2;
   static constexpr std::string_view name = "avx2";
 };
-/// AVX2 and the products of bytes of AVX-VNNI: client cores since 2021, which have no AVX-512.
+/// AVX2, the products of bytes of AVX-VNNI and the bit matrices of GFNI: client cores since 2021, which have no AVX-512.
 struct avx_vnni {
   static constexpr level value = level::avx_vnni;
   static constexpr std::string_view name = "avx_vnni";

@@ -24,6 +24,8 @@ template <int From, int Count, int To, std::size_t N, class Isa>
     for (std::size_t i = 0; i < N; ++i)
       r.v[i] = static_cast<std::uint8_t>((a.v[i] >> From << To) & mask);
     return r;
+  } else if constexpr (requires { native<Isa>::template move_bits<From, Count, To>(a); }) {
+    return native<Isa>::template move_bits<From, Count, To>(a);
   } else { // by words of 16 bits: what crosses into a neighbour is masked away
     using W = vec<std::uint16_t, N / 2, Isa>;
     const W words = std::bit_cast<W>(a);

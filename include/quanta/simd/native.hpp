@@ -22,7 +22,7 @@ namespace quanta::isa {
 #if QUANTA_X86 && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && \
     defined(__AVX512VNNI__) && defined(__F16C__)
 using native = avx512;
-#elif QUANTA_X86 && defined(__AVXVNNI__) && defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#elif QUANTA_X86 && defined(__AVXVNNI__) && defined(__GFNI__) && defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 using native = avx_vnni;
 #elif QUANTA_X86 && defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 using native = avx2;
@@ -47,6 +47,7 @@ inline bool has(level which) noexcept {
 #if QUANTA_X86
   unsigned a = 0, b = 0, c = 0, d = 0;
   const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1u << 29)) != 0; // no names for these in older compilers
+  const bool gfni = __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & (1u << 8)) != 0;
   const bool avx_vnni = __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1u << 4)) != 0;
   __builtin_cpu_init();
   const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt");
@@ -60,7 +61,7 @@ inline bool has(level which) noexcept {
   case level::avx2:
     return v3;
   case level::avx_vnni:
-    return v3 && avx_vnni;
+    return v3 && avx_vnni && gfni;
   case level::avx512:
     return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
