@@ -81,6 +81,31 @@ template <class Isa, class B, class... Unpacked>
     return totals[0] + totals[1];
 }
 
+/// The same with two steps' sums scaled together.
+template <class Isa, class B>
+inline constexpr bool scales_pairs = simd::has_scaled_pairs<Isa> && B::group_size < super_block_size &&
+                                     requires { requires B::levels <= 64; };
+template <class Isa, class B>
+  requires scales_pairs<Isa, B>
+[[gnu::always_inline]] inline simd::quad_sums<Isa> scaled_quads(const B& w, const q8_k& y) {
+  constexpr int group_size = static_cast<int>(B::group_size);
+  constexpr bool two = unpacks_double_portions<Isa, B>;
+  using sums = std::conditional_t<two, simd::double_quad_sums<Isa>, simd::quad_sums<Isa>>;
+  const auto scales = simd::prepare_pair_scales<group_size, Isa>(group_scales_of<Isa>(w));
+  sums totals[2] = {simd::fill<sums>(0), simd::fill<sums>(0)};
+  simd::unroll<two ? 2 : 4>([&](auto pair) __attribute__((always_inline)) {
+    constexpr int even = 2 * pair(), odd = even + 1;
+    const std::array codes{codes_of_step<Isa, two, even>(w), codes_of_step<Isa, two, odd>(w)};
+    const std::array activations{signed_codes_of_step<Isa, two, even>(y), signed_codes_of_step<Isa, two, odd>(y)};
+    auto& t = totals[pair() % 2];
+    t = simd::add_scaled_pair<pair(), group_size, Isa>(t, codes, activations, scales);
+  });
+  if constexpr (two)
+    return simd::add_halves<Isa>(totals[0] + totals[1]);
+  else
+    return totals[0] + totals[1];
+}
+
 /// Codes up to 3 in one group are added up in words, which are widened once a block and not once a portion. Crumbs stay where
 /// they are in their bytes, times 1, 4 or 16, but for the highest: |sums| <= 4 * 2 * 3 * 128, 2 * 2 * 12 * 128 and
 /// 2 * 2 * 48 * 128.

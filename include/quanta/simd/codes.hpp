@@ -250,6 +250,20 @@ template <int Portion, int Group, class Isa, class Scales>
   return native<Isa>::template add_scaled_signed_quads<Portion, Group>(sums, c, s, scales);
 }
 
+/// Where quads are summed up in 32 bits, those of two steps meet their scales together, as 16-bit words side by side.
+template <class Isa>
+inline constexpr bool has_scaled_pairs = requires(small_integers n) { native<Isa>::template prepare_pair_scales<16>(n); };
+template <int Group, class Isa>
+[[gnu::always_inline]] inline auto prepare_pair_scales(const auto& scales) {
+  return native<Isa>::template prepare_pair_scales<Group>(scales);
+}
+/// add_scaled_quads of steps 2 Pair and 2 Pair + 1; u <= 63, so that sums of quads are words: 4 * 63 * 128 < 2^15.
+template <int Pair, int Group, class Isa, class Sums, class Codes, class Scales>
+[[gnu::always_inline]] inline Sums add_scaled_pair(const Sums& sums, const std::array<Codes, 2>& u, const std::array<Codes, 2>& s,
+                                                   const Scales& scales) {
+  return native<Isa>::template add_scaled_pair<Pair, Group>(sums, u, s, scales);
+}
+
 /// Lane k is a[2k] * b[2k] + a[2k+1] * b[2k+1] for 16 int16 values each; the sum fits int32.
 template <class Isa>
 [[gnu::always_inline]] inline vec<std::int32_t, 8, Isa> pair_dot(const vec<std::int16_t, 16, Isa>& a,

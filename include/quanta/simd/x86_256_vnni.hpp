@@ -67,6 +67,35 @@ struct x86_256_vnni : x86_256<Isa> {
                                                               const Scales& scales) {
     return add_scaled_quads<Portion, Group>(sums, {_mm256_abs_epi8(s.v)}, {_mm256_sign_epi8(c.v, s.v)}, scales);
   }
+  /// The words of two groups side by side in a lane each. Of groups of 16, those of the portions' first halves are in the lower
+  /// half of the register.
+  struct pair_scales {
+    __m256i words;
+  };
+  template <int Group>
+  [[gnu::always_inline]] static pair_scales prepare_pair_scales(small_integers scales) {
+    const __m128i bytes = base::to_register(scales);
+    if constexpr (Group == 32)
+      return {_mm256_broadcastsi128_si256(_mm_cvtepi8_epi16(bytes))};
+    else
+      return {_mm256_cvtepi8_epi16(
+          _mm_shuffle_epi8(bytes, _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15)))};
+  }
+  template <int Group>
+  [[gnu::always_inline]] static pair_scales prepare_pair_scales(const words16& scales) {
+    static_assert(Group == 16);
+    const __m256i even_odd = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    return {_mm256_permute4x64_epi64(_mm256_shuffle_epi8(scales.v, even_odd), 0xD8)};
+  }
+  template <int Pair, int Group>
+  [[gnu::always_inline]] static ints8 add_scaled_pair(const ints8& sums, const std::array<bytes32, 2>& u,
+                                                      const std::array<bytes32, 2>& s, const pair_scales& scales) {
+    const __m256i zero = _mm256_setzero_si256(), even = add_byte_products(zero, u[0].v, s[0].v),
+                  odd = add_byte_products(zero, u[1].v, s[1].v);
+    const __m256i words = _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xAA);
+    return {add_word_products(sums.v, words, _mm256_shuffle_epi32(scales.words, Pair * 0x55))};
+  }
 
 protected:
   /// A nibble as the low one of 16 bytes, then as the high one.

@@ -1,15 +1,15 @@
 // 512-bit words: AVX-512 F, BW, DQ, VL and VNNI.
 #pragma once
 
-#include "quanta/simd/x86_256_vnni.hpp"
 #include "quanta/simd/x86_512_books.hpp"
 #include "quanta/simd/x86_512_half_pairs.hpp"
+#include "quanta/simd/x86_512_scaled_quads.hpp"
 
 namespace quanta::simd::detail {
 
 template <class Isa>
-struct x86_512 : x86_256_vnni<Isa>, x86_512_books<Isa>, x86_512_half_pairs<Isa> {
-  using base = x86_256_vnni<Isa>;
+struct x86_512 : x86_512_scaled_quads<Isa>, x86_512_books<Isa>, x86_512_half_pairs<Isa> {
+  using base = x86_512_scaled_quads<Isa>;
   using books = x86_512_books<Isa>;
   template <std::size_t N>
   using floats = vec<float, N, Isa>;
@@ -309,6 +309,8 @@ struct x86_512 : x86_256_vnni<Isa>, x86_512_books<Isa>, x86_512_half_pairs<Isa> 
     return {_mm512_permutex2var_ps(_mm512_castps256_ps512(low.v), *reinterpret_cast<const __m512i*>(of_lane.data()),
                                    _mm512_castps256_ps512(high.v))};
   }
+  template <std::size_t Stride, std::size_t Part>
+  static floats<8> load_halved_ue4m3(const std::uint8_t* p) = delete; // no faster where 32 registers hold what is looked up
   [[gnu::always_inline]] static ints16 quad_dot(const bytes64& u, const bytes64& s) {
     const __m512i a = u.v, b = s.v;
     return {_mm512_dpbusd_epi32(_mm512_setzero_si512(), a, b)};
@@ -319,67 +321,7 @@ struct x86_512 : x86_256_vnni<Isa>, x86_512_books<Isa>, x86_512_half_pairs<Isa> 
     return {_mm512_sub_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), a, b),
                              _mm512_dpbusd_epi32(_mm512_setzero_si512(), offset, b))};
   }
-  /// The group that each pair of codes of a portion of 2 Pairs codes lies in. A constant of memory: GCC makes the other kind
-  /// anew in the loop, from general registers.
-  template <int Portion, int Group, std::size_t Pairs>
-  alignas(64) static constexpr std::array<std::int16_t, Pairs> groups_of_pairs = [] {
-    std::array<std::int16_t, Pairs> r{};
-    for (std::size_t i = 0; i < Pairs; ++i)
-      r[i] = static_cast<std::int16_t>(2 * (Portion * Pairs + i) / Group);
-    return r;
-  }();
-  template <int Portion, int Group>
-  [[gnu::always_inline]] static ints16 add_scaled_pairs(const ints16& sums, __m512i pairs,
-                                                        const typename base::words16& scales) {
-    const __m256i words = scales.v;
-    const auto* groups = reinterpret_cast<const __m512i*>(groups_of_pairs<Portion, Group, 32>.data());
-    const __m512i a = sums.v, scale = _mm512_permutexvar_epi16(*groups, _mm512_castsi256_si512(words));
-    return {_mm512_dpwssd_epi32(a, pairs, scale)};
-  }
-  template <int Portion, int Group>
-  [[gnu::always_inline]] static ints16 add_scaled_quads(const ints16& sums, const bytes64& u, const bytes64& s,
-                                                        const typename base::words16& scales) {
-    const __m512i a = u.v, b = s.v;
-    return add_scaled_pairs<Portion, Group>(sums, _mm512_maddubs_epi16(a, b), scales);
-  }
-  template <int Portion, int Group>
-  [[gnu::always_inline]] static ints16 add_scaled_signed_quads(const ints16& sums, const bytes64& c, const bytes64& s,
-                                                               const typename base::words16& scales) {
-    const __m512i a = c.v, b = s.v, zero = _mm512_setzero_si512();
-    const __m512i with_sign = _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(b), zero, a);
-    return add_scaled_pairs<Portion, Group>(sums, _mm512_maddubs_epi16(_mm512_abs_epi8(b), with_sign), scales);
-  }
   [[gnu::always_inline]] static ints16 widen(small_integers n) { return {_mm512_cvtepi8_epi32(base::to_register(n))}; }
-  /// Scales are 16 words in a register; with 32 registers there is room for the permutations that spread them.
-  template <int Group>
-  [[gnu::always_inline]] static typename base::words16 prepare_scales(const typename base::words16& scales) {
-    if constexpr (Group == 32)
-      return {_mm256_zextsi128_si256(_mm256_cvtepi32_epi16(scales.v))};
-    else
-      return scales;
-  }
-  template <int Group>
-  [[gnu::always_inline]] static typename base::words16 prepare_scales(small_integers scales) {
-    return base::widen_words(scales);
-  }
-  /// sums + pairs, each pair multiplied by its group's scale.
-  template <int Portion, int Group>
-  [[gnu::always_inline]] static ints8 add_scaled_pairs(const ints8& sums, __m256i pairs, const typename base::words16& scales) {
-    const auto* groups = reinterpret_cast<const __m256i*>(groups_of_pairs<Portion, Group, 16>.data());
-    const __m256i a = sums.v, scale = _mm256_permutexvar_epi16(*groups, scales.v);
-    return {_mm256_dpwssd_epi32(a, pairs, scale)};
-  }
-  template <int Portion, int Group>
-  [[gnu::always_inline]] static ints8 add_scaled_quads(const ints8& sums, const bytes32& u, const bytes32& s,
-                                                       const typename base::words16& scales) {
-    return add_scaled_pairs<Portion, Group>(sums, _mm256_maddubs_epi16(u.v, s.v), scales);
-  }
-  template <int Portion, int Group>
-  [[gnu::always_inline]] static ints8 add_scaled_signed_quads(const ints8& sums, const bytes32& c, const bytes32& s,
-                                                              const typename base::words16& scales) {
-    return add_scaled_pairs<Portion, Group>(sums, _mm256_maddubs_epi16(_mm256_abs_epi8(s.v), _mm256_sign_epi8(c.v, s.v)),
-                                            scales);
-  }
 };
 
 } // namespace quanta::simd::detail
