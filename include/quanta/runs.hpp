@@ -131,9 +131,9 @@ template <class Isa, std::size_t Part, factor_use Use = factor_use::in_lanes, cl
 [[gnu::always_inline]] inline simd::vec<float, 8, Isa> scales_of_runs(const B* row, std::size_t first_run, std::size_t count) {
   if constexpr (half_first<B>)
     return halves_of_runs<Isa, Use>(row, first_run, count, halves_at<B, Part>);
-  if constexpr (requires { B::template scales_of_eight<Isa>(row); })
+  if constexpr (requires { B::template scales_of_eight<Isa, Part>(row); })
     if (count >= 8)
-      return B::template scales_of_eight<Isa>(row + first_run);
+      return B::template scales_of_eight<Isa, Part>(row + first_run / runs_of<B>);
   if constexpr (!half_first<B>)
     return collect_runs<Isa>(row, first_run, count, [](const B& block, std::size_t run) __attribute__((always_inline)) {
       return block.scale(group_of<B, Part>(run));

@@ -24,7 +24,7 @@ struct mxfp4 : detail::nibble_block_traits {
   std::array<std::uint8_t, 16> qs;
 
   constexpr float scale(std::size_t) const { return detail::halved_e8m0(e); }
-  template <class Isa>
+  template <class Isa, std::size_t>
   [[gnu::always_inline]] static simd::vec<float, 8, Isa> scales_of_eight(const mxfp4* blocks) {
     return detail::halved_e8m0(simd::load_spaced_bytes<sizeof(mxfp4), Isa>(&blocks->e));
   }

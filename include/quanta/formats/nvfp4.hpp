@@ -24,6 +24,11 @@ struct nvfp4 : detail::nibble_block_traits {
   std::array<std::uint8_t, 32> qs;
 
   constexpr float scale(std::size_t g) const { return detail::halved_ue4m3(scales[g]); }
+  template <class Isa, std::size_t Part>
+    requires requires(const std::uint8_t* p) { simd::load_halved_ue4m3<1, Part, Isa>(p); }
+  [[gnu::always_inline]] static simd::vec<float, 8, Isa> scales_of_eight(const nvfp4* blocks) {
+    return simd::load_halved_ue4m3<sizeof(nvfp4), Part, Isa>(blocks->scales.data());
+  }
   constexpr int code(std::size_t i) const {
     return codes_by_nibble[qs[i / 16 * 8 + i % 8] >> (i % 16 < 8 ? 0 : 4) & 15];
   }

@@ -136,6 +136,14 @@ template <std::uint8_t Value, class Isa>
   return native<Isa>::template expand_bits<Value>(bits);
 }
 
+/// Halves of UE4M3 numbers (7 bits, 0x7F is 0) of four blocks, Stride bytes apart: lane r is byte 2 (r % 2) + Part of block r / 2.
+template <std::size_t Stride, std::size_t Part, class Isa>
+[[gnu::always_inline]] inline vec<float, 8, Isa> load_halved_ue4m3(const std::uint8_t* p)
+  requires requires { native<Isa>::template load_halved_ue4m3<Stride, Part>(p); }
+{
+  return native<Isa>::template load_halved_ue4m3<Stride, Part>(p);
+}
+
 /// Codes 16 Part to 16 Part + 15 less Offset, as floats; codes 0 to 255, the difference fits a signed byte unless
 /// Offset is 0 (then codes are at most 127).
 template <int Part, int Offset, class Isa>

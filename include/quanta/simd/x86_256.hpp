@@ -96,7 +96,9 @@ struct x86_256 : x86_128<Isa>, x86_256_books<Isa>, x86_256_scales<Isa> {
   }
   template <int Lane>
   [[gnu::always_inline]] static floats8 broadcast_lanes(const floats8& low, const floats8& high) {
-    return {_mm256_blend_ps(broadcast_lane<Lane>(low).v, broadcast_lane<Lane>(high).v, 0xF0)};
+    constexpr int first = Lane / 4 * 4 + Lane % 2 * 2; // the lanes in turns are shared by those that ask for them
+    const __m256 in_turns = Lane % 4 < 2 ? _mm256_unpacklo_ps(low.v, high.v) : _mm256_unpackhi_ps(low.v, high.v);
+    return {_mm256_permutevar8x32_ps(in_turns, _mm256_set_m128i(_mm_set1_epi32(first + 1), _mm_set1_epi32(first)))};
   }
   [[gnu::always_inline]] static float widen_half(f16 h) { return _cvtsh_ss(h.bits); }
   [[gnu::always_inline]] static f16 narrow_to_half(float x) {
