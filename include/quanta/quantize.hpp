@@ -148,9 +148,9 @@ void quantize_row(const T* x, std::size_t count, B* out, const float* importance
   const bool searched = How == search::thorough || !closed_form<B> || (row_dependent<B> && importance);
   for_each_stretch<Isa>(x, count, searched ? stretch : closed_form_stretch<B>, [&](std::size_t first, std::size_t n,
                                                                                    const float* v) {
-    if (importance)
+    const float* weights = searched && importance ? bounded : nullptr; // closed forms do not weigh
+    if (weights)
       bound_importance<Isa>(importance + first, n, bounded);
-    const float* weights = importance ? bounded : nullptr;
     encode_stretch<Isa>(v, n / B::block_size, out + first / B::block_size, weights, mean_square);
     if constexpr (How == search::thorough && encode::thorough_format<Isa, B>)
       encode::improve<Isa>(v, n / B::block_size, out + first / B::block_size, weights);
