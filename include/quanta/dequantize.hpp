@@ -55,13 +55,19 @@ template <class Isa, taken Taken, run_format B, class P, class F>
         simd::store(minima + 8 * part(), minima_of_runs<Isa, part(), factor_use::one_by_one>(row, first, runs - first));
     });
     const auto prepared = prepare(factor_lists{scales, minima});
-    for (std::size_t i = 0; i < 8 && first + i < runs; ++i) {
+    const auto call = [&](std::size_t i) __attribute__((always_inline)) {
       const std::size_t run = first + i;
       if constexpr (Taken == taken::levels && requires { row->template indices<Isa>(run); })
         f(prepared, row[run / runs_of<B>].template indices<Isa>(run % runs_of<B>), i, 32 * run);
       else
         f(prepared, codes_of_run<Isa>(row, run), i, 32 * run);
+    };
+    if (half_first<B> && runs_of<B> > 1 && first + 8 <= runs) { // so that what runs of a block share is seen to be the same, at -O2 too
+      simd::unroll<8>([&](auto i) __attribute__((always_inline)) { call(i()); });
+      continue;
     }
+    for (std::size_t i = 0; i < 8 && first + i < runs; ++i)
+      call(i);
   }
 }
 
