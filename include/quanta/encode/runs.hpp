@@ -30,12 +30,15 @@ template <std::size_t N, class Isa, class F>
   return x[0]; // only where x has a NaN
 }
 
+// Loops over registers are unrolled here and not by the compiler: at -O2 GCC would keep them, and the registers in memory.
+
 /// The largest values of N under `seen_as`, lane by lane.
 template <class V, std::size_t N, class F>
 [[gnu::always_inline]] inline V lane_maxima(const float* x, F seen_as) {
   V row = seen_as(simd::load<V>(x));
-  for (std::size_t i = simd::lanes<V>; i < N; i += simd::lanes<V>)
-    row = simd::max(row, seen_as(simd::load<V>(x + i)));
+  simd::unroll<N / simd::lanes<V> - 1>([&](auto i) __attribute__((always_inline)) {
+    row = simd::max(row, seen_as(simd::load<V>(x + (i() + 1) * simd::lanes<V>)));
+  });
   return row;
 }
 /// Lane j: the largest of `seen_as` over block j of N values each; lanes from `count` on are those of zeros.
@@ -51,6 +54,11 @@ template <std::size_t N, class Isa, class F>
     return simd::load<R>(maxima);
   } else {
     R rows[W];
+    if (count >= W) [[likely]] {
+      simd::unroll<W>([&](auto j)
+                          __attribute__((always_inline)) { rows[j()] = lane_maxima<R, N>(x + j() * N, seen_as); });
+      return simd::row_maxima(rows);
+    }
     for (std::size_t j = 0; j < W; ++j)
       rows[j] = j < count ? lane_maxima<R, N>(x + j * N, seen_as) : simd::fill<R>(0.f);
     return simd::row_maxima(rows);
@@ -240,13 +248,14 @@ void encode_runs(const float* x, std::size_t blocks, B* out) {
     simd::store(inverse, inverse_or_zero(scale));
     for (std::size_t j = 0; j < count; ++j, x += N) {
       using V = simd::vec<float, portion_of<N, Isa>, Isa>;
-      for (std::size_t i = 0; i < N; i += simd::lanes<V>) {
+      simd::unroll<N / simd::lanes<V>>([&](auto k) __attribute__((always_inline)) {
+        constexpr std::size_t i = k() * simd::lanes<V>;
         const V v = simd::unfused(simd::load<V>(x + i) * simd::fill<V>(inverse[j]));
         const auto codes = simd::round_away(v);
         simd::store_bytes(&out[j].qs[i], codes);
         if constexpr (std::same_as<B, q8_1>) // integers below 2^24: exact in any order
           sum[j] += simd::halving_sum(simd::to_float(codes));
-      }
+      });
       out[j].d = half_d[j];
     }
     if constexpr (std::same_as<B, q8_1>) {
@@ -271,11 +280,11 @@ void encode_activations(const float* x, std::size_t blocks, q8_k* out) {
       continue;
     }
     V codes[16];
-    for (std::size_t i = 0; i < 16; ++i) {
-      const V scaled = simd::unfused(simd::fill<V>(inverse) * simd::load<V>(x + 16 * i));
-      codes[i] = simd::min(simd::fill<V>(127.f), simd::round_even(scaled));
-      simd::store_bytes(&out->qs[16 * i], simd::truncate(codes[i]));
-    }
+    simd::unroll<16>([&](auto i) __attribute__((always_inline)) {
+      const V scaled = simd::unfused(simd::fill<V>(inverse) * simd::load<V>(x + 16 * i()));
+      codes[i()] = simd::min(simd::fill<V>(127.f), simd::round_even(scaled));
+      simd::store_bytes(&out->qs[16 * i()], simd::truncate(codes[i()]));
+    });
     std::int32_t sums[16]; // of integers: exact in any order
     simd::store(sums, simd::truncate(simd::row_sums(codes)));
     std::int16_t words[16];

@@ -41,9 +41,11 @@ inline void search_groups(q3_k, const float* x, std::size_t blocks, const float*
       simd::store(found.t + g, fit.t);
     } else {
       simd::store(found.scale + g, descend_symmetric<N, 4, V>(xt, wt));
+      transpose_groups<L, N, Isa>(wt, L, N, xt); // lanes are groups again
+      using group = simd::vec<float, N, Isa>;
+      const auto half = simd::fill<simd::vec<std::int32_t, N, Isa>>(4);
       for (std::size_t lane = 0; lane < L; ++lane)
-        for (std::size_t i = 0; i < N; ++i)
-          found.codes[(g + lane) * N + i] = static_cast<std::uint8_t>(static_cast<int>(wt[i * L + lane]) + 4);
+        simd::store_bytes(&found.codes[(g + lane) * N], simd::truncate(simd::load<group>(xt + lane * N)) + half);
     }
   }
 }

@@ -28,9 +28,10 @@ void encode_ternary(const float* x, std::size_t blocks, B* out) {
     }
     for (std::size_t j = 0; j < count; ++j, x += N) {
       alignas(64) std::uint8_t codes[N];
-      for (std::size_t i = 0; i < N; i += portion)
-        simd::store_bytes(codes + i,
-                          simd::round_away(simd::unfused(simd::load<V>(x + i) * simd::fill<V>(inverse[j]))) + one);
+      simd::unroll<N / portion>([&](auto k) __attribute__((always_inline)) {
+        const V scaled = simd::unfused(simd::load<V>(x + k() * portion) * simd::fill<V>(inverse[j]));
+        simd::store_bytes(codes + k() * portion, simd::round_away(scaled) + one);
+      });
       const f16 half = simd::narrow_to_half<Isa>(d[j]);
       if constexpr (detail::super_format<B>) {
         out[j].assemble(half, codes);

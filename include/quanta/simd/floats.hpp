@@ -40,14 +40,6 @@ template <class V, class T, class F>
 }
 } // namespace detail
 
-/// f(0), f(1), .. f(N - 1) with compile-time numbers, unrolled.
-template <int N, class F>
-[[gnu::always_inline]] inline void unroll(F&& f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
-    (f(std::integral_constant<int, I>{}), ...);
-  }(std::make_integer_sequence<int, N>{});
-}
-
 /// A product that the compiler must round before it is used: never contracted into a fused multiply-add. GCC contracts
 /// through intrinsics and operators alike, and an empty asm statement is the only barrier that costs nothing.
 template <std::size_t N, class Isa>
@@ -274,10 +266,10 @@ template <class V, class F>
     constexpr std::size_t h = lanes<V> / 2;
     using H = typename vec_traits<V>::half;
     H a[h], b[h];
-    for (std::size_t i = 0; i < h; ++i) {
-      a[i] = op(rows[i].low, rows[i].high);
-      b[i] = op(rows[h + i].low, rows[h + i].high);
-    }
+    unroll<h>([&](auto i) __attribute__((always_inline)) {
+      a[i()] = op(rows[i()].low, rows[i()].high);
+      b[i()] = op(rows[h + i()].low, rows[h + i()].high);
+    });
     V r;
     r.low = row_fold(a, op);
     r.high = row_fold(b, op);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "quanta/isa.hpp"
 
@@ -178,6 +179,14 @@ template <class T, std::size_t N, class Isa>
   } else {
     std::memcpy(p, a.v, sizeof a.v);
   }
+}
+
+/// f(0), f(1), .. f(N - 1) with compile-time numbers, unrolled.
+template <int N, class F>
+[[gnu::always_inline]] inline void unroll(F&& f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<int, I>{}), ...);
+  }(std::make_integer_sequence<int, N>{});
 }
 
 } // namespace quanta::simd

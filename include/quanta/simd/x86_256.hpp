@@ -110,12 +110,14 @@ struct x86_256 : x86_128<Isa>, x86_256_books<Isa>, x86_256_scales<Isa> {
   [[gnu::always_inline]] static floats8 row_fold(const floats8 (&rows)[8], F op) {
     const auto combine = [op](__m256 x, __m256 y) __attribute__((always_inline)) { return op(floats8{x}, floats8{y}).v.data; };
     __m256 pairs[4], quads[2];
-    for (int i = 0; i < 4; ++i) // lanes: row i (4 values), row i + 4 (4 values)
-      pairs[i] = combine(_mm256_permute2f128_ps(rows[i].v, rows[i + 4].v, 0x20),
-                         _mm256_permute2f128_ps(rows[i].v, rows[i + 4].v, 0x31));
-    for (int i = 0; i < 2; ++i)
-      quads[i] = combine(_mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44),
-                         _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xEE)); // i, i+2 | i+4, i+6
+    unroll<4>([&](auto i) __attribute__((always_inline)) { // lanes: row i (4 values), row i + 4 (4 values)
+      pairs[i()] = combine(_mm256_permute2f128_ps(rows[i()].v, rows[i() + 4].v, 0x20),
+                           _mm256_permute2f128_ps(rows[i()].v, rows[i() + 4].v, 0x31));
+    });
+    unroll<2>([&](auto i) __attribute__((always_inline)) { // i, i+2 | i+4, i+6
+      quads[i()] = combine(_mm256_shuffle_ps(pairs[i()], pairs[i() + 2], 0x44),
+                           _mm256_shuffle_ps(pairs[i()], pairs[i() + 2], 0xEE));
+    });
     const __m256 r = combine(_mm256_shuffle_ps(quads[0], quads[1], 0x88), _mm256_shuffle_ps(quads[0], quads[1], 0xDD));
     return {_mm256_permute_ps(r, 0xD8)}; // 0, 2, 1, 3 in each half to natural order
   }

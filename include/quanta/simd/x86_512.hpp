@@ -84,16 +84,19 @@ struct x86_512 : x86_512_scaled_quads<Isa>, x86_512_books<Isa>, x86_512_half_pai
     const auto combine = [op](__m512 x, __m512 y)
                              __attribute__((always_inline)) { return op(floats16{x}, floats16{y}).v.data; };
     __m512 a[16], b[8];
-    for (int p = 0; p < 16; ++p) {
+    unroll<16>([&](auto p) __attribute__((always_inline)) {
       constexpr int quarter[4] = {0, 8, 4, 12}, within[4] = {0, 2, 1, 3};
-      a[quarter[p / 4] + within[p % 4]] = rows[p].v;
-    }
-    for (int i = 0; i < 8; ++i)
-      b[i] = combine(_mm512_shuffle_f32x4(a[i], a[i + 8], 0x44), _mm512_shuffle_f32x4(a[i], a[i + 8], 0xEE));
-    for (int i = 0; i < 4; ++i)
-      a[i] = combine(_mm512_shuffle_f32x4(b[i], b[i + 4], 0x88), _mm512_shuffle_f32x4(b[i], b[i + 4], 0xDD));
-    for (int i = 0; i < 2; ++i)
-      b[i] = combine(_mm512_shuffle_ps(a[i], a[i + 2], 0x44), _mm512_shuffle_ps(a[i], a[i + 2], 0xEE));
+      a[quarter[p() / 4] + within[p() % 4]] = rows[p()].v;
+    });
+    unroll<8>([&](auto i) __attribute__((always_inline)) {
+      b[i()] = combine(_mm512_shuffle_f32x4(a[i()], a[i() + 8], 0x44), _mm512_shuffle_f32x4(a[i()], a[i() + 8], 0xEE));
+    });
+    unroll<4>([&](auto i) __attribute__((always_inline)) {
+      a[i()] = combine(_mm512_shuffle_f32x4(b[i()], b[i() + 4], 0x88), _mm512_shuffle_f32x4(b[i()], b[i() + 4], 0xDD));
+    });
+    unroll<2>([&](auto i) __attribute__((always_inline)) {
+      b[i()] = combine(_mm512_shuffle_ps(a[i()], a[i() + 2], 0x44), _mm512_shuffle_ps(a[i()], a[i() + 2], 0xEE));
+    });
     return {combine(_mm512_shuffle_ps(b[0], b[1], 0x88), _mm512_shuffle_ps(b[0], b[1], 0xDD))};
   }
 
