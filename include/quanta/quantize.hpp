@@ -75,14 +75,6 @@ inline void encode_stretch(const float* x, std::size_t blocks, B* out, const flo
   }
 }
 
-/// Closed forms are faster than memory: they take fewer values at a time, so that checking, which reads ahead, and encoding
-/// alternate before memory waits. q4_0 comes from memory at 82 instead of 56 % of reading's speed; with 1,024 values at 75.
-template <class B>
-inline constexpr std::size_t closed_form_stretch = B::block_size == 128  ? 1024 // 8 blocks of q1_0 are worked on together
-                                                   : B::block_size < 512 ? 512
-                                                                         : B::block_size;
-inline constexpr std::size_t bytes_ahead = 16384; // bytes; half as far is as good, a quarter is not
-
 /// Whether no value is NaN or infinite; count is a multiple of 16. A product with 0 is 0 or NaN, fused or not.
 template <class Isa>
 [[gnu::always_inline]] inline bool all_finite(const float* x, std::size_t count) {
@@ -91,10 +83,8 @@ template <class Isa>
   V sums[4] = {zero, zero, zero, zero};
   std::size_t i = 0;
   for (; i + 64 <= count; i += 64)
-    simd::unroll<4>([&](auto k) __attribute__((always_inline)) {
-      simd::prefetch(x + i + 16 * k(), bytes_ahead);
-      sums[k()] = sums[k()] + simd::load<V>(x + i + 16 * k()) * zero;
-    });
+    simd::unroll<4>([&](auto k)
+                        __attribute__((always_inline)) { sums[k()] = sums[k()] + simd::load<V>(x + i + 16 * k()) * zero; });
   for (; i < count; i += 16)
     sums[0] = sums[0] + simd::load<V>(x + i) * zero;
   return !simd::any((sums[0] + sums[1]) + (sums[2] + sums[3]) != zero);
@@ -146,8 +136,8 @@ void quantize_row(const T* x, std::size_t count, B* out, const float* importance
   }
   alignas(64) float bounded[stretch];
   const bool searched = How == search::thorough || !closed_form<B> || (row_dependent<B> && importance);
-  for_each_stretch<Isa>(x, count, searched ? stretch : closed_form_stretch<B>, [&](std::size_t first, std::size_t n,
-                                                                                   const float* v) {
+  const std::size_t most = searched ? stretch : encode::closed_form_stretch<B::block_size>;
+  for_each_stretch<Isa>(x, count, most, [&](std::size_t first, std::size_t n, const float* v) {
     const float* weights = searched && importance ? bounded : nullptr; // closed forms do not weigh
     if (weights)
       bound_importance<Isa>(importance + first, n, bounded);

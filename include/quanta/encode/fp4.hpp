@@ -106,6 +106,7 @@ void encode_fp4(const float* x, std::size_t blocks, mxfp4* out) {
     simd::store(exponents, e);
     groups.set(0, detail::halved_e8m0(e), largest);
     for (std::size_t j = 0; j < count; ++j, x += N) {
+      read_ahead<N>(x);
       out[j].e = static_cast<std::uint8_t>(exponents[j]);
       if (groups.plain >> j & 1) {
         const V scale = simd::fill<V>(groups.scale[j]), inverse = simd::fill<V>(groups.inverse[j]);
@@ -142,6 +143,7 @@ void encode_fp4(const float* x, std::size_t blocks, nvfp4* out) {
       groups.set(g, halved_ue4m3(code), largest);
     }
     for (std::size_t j = 0; j < count; ++j, x += nvfp4::block_size) {
+      read_ahead<nvfp4::block_size>(x);
       const std::size_t first = j * groups_a_block;
       for (std::size_t k = 0; k < groups_a_block; ++k)
         out[j].scales[k] = static_cast<std::uint8_t>(scales[first + k]);

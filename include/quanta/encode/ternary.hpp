@@ -27,6 +27,7 @@ void encode_ternary(const float* x, std::size_t blocks, B* out) {
       inverse[0] = d[0] > 0x1p-128f ? 1.f / d[0] : 0.f;
     }
     for (std::size_t j = 0; j < count; ++j, x += N) {
+      read_ahead<N>(x);
       alignas(64) std::uint8_t codes[N];
       simd::unroll<N / portion>([&](auto k) __attribute__((always_inline)) {
         const V scaled = simd::unfused(simd::load<V>(x + k() * portion) * simd::fill<V>(inverse[j]));
@@ -55,6 +56,7 @@ void encode_signs(const float* x, std::size_t blocks, q1_0* out) {
     float sums[blocks_together];
     sums_in_order<N, Isa>(x, count, sums, magnitude_of);
     for (std::size_t j = 0; j < count; ++j, x += N) {
+      read_ahead<N>(x);
       out[j].d = simd::narrow_to_half<Isa>(sums[j] / static_cast<float>(N));
       for (std::size_t run = 0; run < q1_0::runs; ++run) {
         const packed<std::uint32_t> word =

@@ -136,7 +136,8 @@ template <std::uint8_t Value, class Isa>
   return native<Isa>::template expand_bits<Value>(bits);
 }
 
-/// Halves of UE4M3 numbers (7 bits, 0x7F is 0) of four blocks, Stride bytes apart: lane r is byte 2 (r % 2) + Part of block r / 2.
+/// Halves of UE4M3 numbers (7 bits, 0x7F is 0) of four blocks, Stride bytes apart: lane r is byte 2 (r % 2) + Part of block
+/// r / 2.
 template <std::size_t Stride, std::size_t Part, class Isa>
 [[gnu::always_inline]] inline vec<float, 8, Isa> load_halved_ue4m3(const std::uint8_t* p)
   requires requires { native<Isa>::template load_halved_ue4m3<Stride, Part>(p); }
@@ -267,8 +268,8 @@ template <int Group, class Isa>
 }
 /// add_scaled_quads of steps 2 Pair and 2 Pair + 1; u <= 63, so that sums of quads are words: 4 * 63 * 128 < 2^15.
 template <int Pair, int Group, class Isa, class Sums, class Codes, class Scales>
-[[gnu::always_inline]] inline Sums add_scaled_pair(const Sums& sums, const std::array<Codes, 2>& u, const std::array<Codes, 2>& s,
-                                                   const Scales& scales) {
+[[gnu::always_inline]] inline Sums add_scaled_pair(const Sums& sums, const std::array<Codes, 2>& u,
+                                                   const std::array<Codes, 2>& s, const Scales& scales) {
   return native<Isa>::template add_scaled_pair<Pair, Group>(sums, u, s, scales);
 }
 

@@ -51,8 +51,8 @@ private:
       rows |= std::uint64_t{1} << (from + i + 8 * (7 - (to + i)));
     return static_cast<long long>(rows);
   }
-  /// Byte i is Value ^ Inverted where bit i is set, elsewhere Inverted. Here the bits are the matrix, a row of eight for each bit
-  /// of Value, and byte i chooses column i % 8.
+  /// Byte i is Value ^ Inverted where bit i is set, elsewhere Inverted. Here the bits are the matrix, a row of eight for each
+  /// bit of Value, and byte i chooses column i % 8.
   template <std::uint8_t Value, int Inverted>
   [[gnu::always_inline]] static __m256i by_bits(std::uint32_t bits) {
     constexpr auto rows = [](std::uint64_t byte) {

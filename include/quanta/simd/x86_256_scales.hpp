@@ -65,7 +65,8 @@ struct x86_256_scales {
     const __m128i bytes = _mm_setr_epi32(four(0), four(2), four(1), four(3)), no_number = _mm_set1_epi8(0x7F);
     const __m128i numbers = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, no_number), _mm_and_si128(bytes, no_number));
     const __m256i halves = _mm256_slli_epi16(_mm256_cvtepu8_epi16(numbers), 7); // 2^-8 times the numbers
-    const __m256 even = _mm256_cvtph_ps(_mm256_castsi256_si128(halves)), odd = _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1));
+    const __m256 even = _mm256_cvtph_ps(_mm256_castsi256_si128(halves));
+    const __m256 odd = _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1));
     return {_mm256_mul_ps(_mm256_shuffle_ps(even, odd, Part == 0 ? 0x88 : 0xDD), _mm256_set1_ps(0x1p7f))};
   }
   /// Lanes in memory, each loaded into all lanes where the shuffles of a loop are busy with other things. GCC would make
