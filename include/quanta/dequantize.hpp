@@ -62,7 +62,8 @@ template <class Isa, taken Taken, run_format B, class P, class F>
       else
         f(prepared, codes_of_run<Isa>(row, run), i, 32 * run);
     };
-    if (half_first<B> && runs_of<B> > 1 && first + 8 <= runs) { // so that what runs of a block share is seen to be the same, at -O2 too
+    // Unrolled, so that what runs of a block share is seen to be the same, at -O2 too.
+    if (half_first<B> && runs_of<B> > 1 && first + 8 <= runs) {
       simd::unroll<8>([&](auto i) __attribute__((always_inline)) { call(i()); });
       continue;
     }

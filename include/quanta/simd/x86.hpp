@@ -31,6 +31,9 @@ struct native<isa::avx2> : detail::x86_256<isa::avx2> {};
 #if defined(__AVXVNNI__) && defined(__GFNI__)
 template <>
 struct native<isa::avx_vnni> : detail::x86_256_gfni<isa::avx_vnni> {};
+#elif defined(__AVX512VNNI__) // a lower level than the flags', with their instructions
+template <>
+struct native<isa::avx_vnni> : detail::x86_256_vnni<isa::avx_vnni> {};
 #endif
 #if defined(__AVX512VNNI__)
 template <>
