@@ -50,6 +50,15 @@ template <class Isa, class B>
     return simd::widen_words_twice<Isa>(w.group_minima());
 }
 
+/// What even and odd steps of one or two portions have added up, as the quads of one.
+template <class Isa, class Sums>
+[[gnu::always_inline]] inline simd::quad_sums<Isa> portion_sums(const Sums (&totals)[2]) {
+  if constexpr (simd::lanes<Sums> == simd::lanes<simd::quad_sums<Isa>>)
+    return totals[0] + totals[1];
+  else
+    return simd::add_halves<Isa>(totals[0] + totals[1]);
+}
+
 /// sum of s[g] * c[i] * Y[i] over the quads of each lane, 128 taken from codes that are signed bytes: exact.
 template <class Isa, class B, class... Unpacked>
 [[gnu::always_inline]] inline simd::quad_sums<Isa> scaled_quads(const B& w, const q8_k& y, const Unpacked&... unpacked) {
@@ -75,10 +84,7 @@ template <class Isa, class B, class... Unpacked>
     else
       t = simd::add_scaled_quads<step(), group_size, Isa>(t, codes, activations, scales);
   });
-  if constexpr (two)
-    return simd::add_halves<Isa>(totals[0] + totals[1]);
-  else
-    return totals[0] + totals[1];
+  return portion_sums<Isa>(totals);
 }
 
 /// The same with two steps' sums scaled together.
@@ -100,10 +106,7 @@ template <class Isa, class B>
     auto& t = totals[pair() % 2];
     t = simd::add_scaled_pair<pair(), group_size, Isa>(t, codes, activations, scales);
   });
-  if constexpr (two)
-    return simd::add_halves<Isa>(totals[0] + totals[1]);
-  else
-    return totals[0] + totals[1];
+  return portion_sums<Isa>(totals);
 }
 
 /// Codes up to 3 in one group are added up in words, which are widened once a block and not once a portion. Crumbs stay where
