@@ -32,8 +32,9 @@ struct super_block<3> : detail::planar_super_block<super_block<3>> {
     const std::uint32_t w0 = detail::load_word(&scales[0]), w1 = detail::load_word(&scales[4]),
                         w2 = detail::load_word(&scales[8]);
     const auto u = [](std::uint32_t low, std::uint32_t high) { return (low & 0x0F0F0F0Fu) | (high & 0x03030303u) << 4; };
-    return {detail::less_32(detail::join_words(u(w0, w2), u(w1, w2 >> 2))),
-            detail::less_32(detail::join_words(u(w0 >> 4, w2 >> 4), u(w1 >> 4, w2 >> 6)))};
+    return simd::built_in_general_registers(
+        {detail::less_32(detail::join_words(u(w0, w2), u(w1, w2 >> 2))),
+         detail::less_32(detail::join_words(u(w0 >> 4, w2 >> 4), u(w1 >> 4, w2 >> 6)))});
   }
   constexpr float scale(std::size_t g) const { return static_cast<float>(d.get()) * static_cast<float>(group_scales()[g]); }
   constexpr float minimum(std::size_t) const { return 0.f; }
