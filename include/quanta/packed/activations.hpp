@@ -1,9 +1,10 @@
 // Activations for products with packed matrices: signed bytes with a float scale for 32 values, or for 256 where the weights
 // have integer scales, in tiles of a few tokens.
 //
-// A tile of T tokens holds, for each 32 (256) columns: the bytes, step after step, each step the four bytes of each token; for
-// each group of the weights and token, an int32: what sums start from so that the offset of the codes is taken off,
-// -offset * (sum of the group's bytes); affine formats: the sums themselves, as scale * sum in float (or int16, two
+// A tile of T tokens holds, for each 32 (256) columns: the bytes, step after step, each step the four bytes y of each token
+// (for codes taken as words the factors of the words, y[0], y[2], then of their high bytes, y[1] - 256 y[0], y[3] - 256 y[2],
+// as int16); for each group of the weights and token, an int32: what sums start from so that the offset of the codes is taken
+// off, -offset * (sum of the group's bytes); affine formats: the sums themselves, as scale * sum in float (or int16, two
 // neighbouring groups side by side); a float a token: its scale.
 #pragma once
 
@@ -46,9 +47,11 @@ struct activation_layout {
   static constexpr std::size_t columns = super_format<B> ? super_block_size : run_size;
   static constexpr std::size_t groups = B::group_size < columns ? columns / B::group_size : 1, group_size = columns / groups;
   // bytes a token of each part of a tile's stretch of `columns`
+  static constexpr std::size_t run_bytes = weights::word_codes ? 2 * run_size : run_size;
+  static constexpr std::size_t code_bytes = columns / run_size * run_bytes;
   static constexpr std::size_t start_bytes = 4 * groups;
   static constexpr std::size_t sum_bytes = !B::affine ? 0 : super_format<B> ? 2 * groups : 4 * groups;
-  static constexpr std::size_t token_bytes = columns + start_bytes + sum_bytes + 4;
+  static constexpr std::size_t token_bytes = code_bytes + start_bytes + sum_bytes + 4;
 };
 
 /// Quantizes `columns` values of a token and writes them into place t of a tile of T.
@@ -62,14 +65,23 @@ template <class Isa, class B>
   for (std::size_t i = 0; i < N; i += 32)
     simd::store_bytes(codes + i, simd::truncate(simd::max(bottom, simd::min(top, simd::round_even(simd::unfused(
                                      simd::load<V>(x + i) * inverse))))));
-  for (std::size_t k = 0; k < N / 4; ++k)
-    std::memcpy(place + 4 * (k * T + t), codes + 4 * k, 4);
-  std::uint8_t* p = place + N * T;
+  for (std::size_t k = 0; k < N / 4; ++k) {
+    const std::int8_t* y = codes + 4 * k;
+    if (layout::weights::takes_words(T)) {
+      const auto high = [](int odd, int even) { return static_cast<std::int16_t>(odd - 256 * even); };
+      const std::array<std::int16_t, 4> factors{y[0], y[2], high(y[1], y[0]), high(y[3], y[2])};
+      std::memcpy(place + 8 * (k * T + t), factors.data(), 8);
+    } else {
+      std::memcpy(place + 4 * (k * T + t), y, 4);
+    }
+  }
+  std::uint8_t* p = place + layout::code_bytes * T;
   for (std::size_t g = 0; g < layout::groups; ++g) {
-    std::int32_t sum = 0;
-    for (std::size_t i = 0; i < layout::group_size; ++i)
-      sum += codes[g * layout::group_size + i];
-    put_field(p + 4 * (g * T + t), -layout::weights::offset * sum);
+    std::int32_t even = 0, odd = 0;
+    for (std::size_t i = 0; i < layout::group_size; i += 2)
+      even += codes[g * layout::group_size + i], odd += codes[g * layout::group_size + i + 1];
+    const std::int32_t sum = even + odd;
+    put_field(p + 4 * (g * T + t), -(layout::weights::offset(T, false) * even + layout::weights::offset(T, true) * odd));
     if constexpr (B::affine) {
       std::uint8_t* sums = p + layout::start_bytes * T;
       if constexpr (super_format<B>)

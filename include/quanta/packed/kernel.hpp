@@ -40,7 +40,7 @@ constexpr int word_steps() {
   return steps;
 }
 
-/// Scaled codes as bytes, a run after the other, as `expand` writes them.
+/// Codes as bytes, scaled where that fits, a run after the other, as `expand` writes them.
 template <class Isa, class B>
 struct expanded_layout : packed_layout<Isa, B> {
   static constexpr bool has_bytes = true;
@@ -65,7 +65,7 @@ template <class Layout, class Isa>
 /// Columns of a slice.
 inline constexpr std::size_t slice_columns = 256;
 
-/// Unpacks and scales the codes of `chunks` chunks of a panel.
+/// Unpacks the codes of `chunks` chunks of a panel and scales them where that fits.
 template <class Isa, class B>
 inline void expand(const std::uint8_t* panel, std::size_t chunks, std::uint8_t* codes) {
   using layout = packed_layout<Isa, B>;
@@ -73,11 +73,20 @@ inline void expand(const std::uint8_t* panel, std::size_t chunks, std::uint8_t* 
   for (std::size_t c = 0; c < chunks; ++c, panel += layout::chunk_bytes)
     for (std::size_t run = 0; run < runs_of<B>; ++run, codes += 8 * layout::vector_bytes)
       simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
-        const auto scale = spread_scales<layout, Isa>(panel, run * parts + part());
+        [[maybe_unused]] const auto scale = [&] {
+          if constexpr (scales_fit_codes<Isa, B>())
+            return spread_scales<layout, Isa>(panel, run * parts + part());
+          else
+            return 0;
+        }();
         simd::unroll<steps>([&](auto step) __attribute__((always_inline)) {
           constexpr int k = part() * steps + step();
-          simd::store(codes + k * layout::vector_bytes,
-                      scaled_codes_of_step<layout, B, k, Isa>(panel + run * layout::run_bytes, scale));
+          const std::uint8_t* packed = panel + run * layout::run_bytes;
+          std::uint8_t* out = codes + k * layout::vector_bytes;
+          if constexpr (scales_fit_codes<Isa, B>())
+            simd::store(out, scaled_codes_of_step<layout, B, k, Isa>(packed, scale));
+          else
+            simd::store(out, codes_of_step<layout, B, k, Isa>(packed));
         });
       });
 }
@@ -92,7 +101,15 @@ struct read_ahead {
       simd::prefetch(next + i);
     next += step;
   }
+  /// The same with a step that the compiler knows: a branch for each line is a tenth of the time of a single token.
+  template <std::size_t Step>
+  [[gnu::always_inline]] void advance() {
+    simd::unroll<(Step + 63) / 64>([&](auto i) __attribute__((always_inline)) { simd::prefetch(next + 64 * i()); });
+    next += Step;
+  }
 };
+/// Whether a tile of so many tokens reads ahead as many bytes as it multiplies, whatever other tiles do.
+constexpr bool reads_all(std::size_t tokens) { return tokens <= 2; }
 
 /// What a kernel works on: a panel of rows, a tile of T tokens; Codes says how the codes lie.
 template <class Isa, class B, std::size_t T, class Codes = packed_layout<Isa, B>>
@@ -100,17 +117,30 @@ struct tile_kernel {
   using layout = packed_layout<Isa, B>;
   static constexpr bool expanded = !std::same_as<Codes, layout>;
   /// Codes meet their scales before the products: one product a step of four columns instead of one a token and group.
-  static constexpr bool scaled_codes = expanded || (scales_fit_codes<Isa, B>() && T >= 4);
+  static constexpr bool scaled_codes = scales_fit_codes<Isa, B>() && (expanded || T >= 4);
   using activations = activation_layout<Isa, B>;
   static constexpr std::size_t P = layout::rows;
   using I = simd::vec<std::int32_t, P, Isa>;
   using F = simd::vec<float, P, Isa>;
   using W = simd::vec<std::int16_t, 2 * P, Isa>;
-  /// Products are added up as words first; elsewhere factors of words mean nothing.
-  static constexpr bool in_words = simd::has_byte_pairs<Isa> && !layout::signed_codes;
+  /// Codes are words of two columns, or else looked up in two parts.
+  static constexpr bool word_codes = layout::takes_words(T), split_codes = layout::word_codes && !word_codes;
+  /// Products of bytes are added up as words first; elsewhere factors of words mean nothing.
+  static constexpr bool in_words = simd::has_byte_pairs<Isa> && !layout::word_codes;
 
-  static constexpr std::size_t starts_at = activations::columns * T, sums_at = starts_at + activations::start_bytes * T,
+  /// Bytes a token and 32 columns; tiles of few tokens may leave a gap after those of a stretch.
+  static constexpr std::size_t run_bytes = word_codes ? 2 * run_size : run_size;
+  static constexpr std::size_t starts_at = activations::code_bytes * T, sums_at = starts_at + activations::start_bytes * T,
                                scale_at = sums_at + activations::sum_bytes * T, stretch_bytes = activations::token_bytes * T;
+
+  /// Bytes of packed weights a run of 32 columns.
+  static constexpr std::size_t packed_step = layout::chunk_bytes / runs_of<B>;
+  [[gnu::always_inline]] static void advance(read_ahead& ahead) {
+    if constexpr (reads_all(T))
+      ahead.template advance<packed_step>();
+    else
+      ahead.advance();
+  }
 
   template <class V>
   [[gnu::always_inline]] static V number(const std::uint8_t* p) {
@@ -136,10 +166,48 @@ struct tile_kernel {
     return simd::fill<V>(number<typename simd::vec_traits<V>::value_type>(p + 4 * t));
   }
   [[gnu::always_inline]] static auto plain(const std::uint8_t* codes) {
-    return [codes](auto step) __attribute__((always_inline)) { return codes_of_step<Codes, B, step(), Isa>(codes); };
+    return [codes](auto step) __attribute__((always_inline)) {
+      if constexpr (split_codes || expanded)
+        return stored_step<Codes, step(), Isa>(codes);
+      else
+        return codes_of_step<Codes, B, step(), Isa>(codes);
+    };
   }
   [[gnu::always_inline]] static auto quad(const std::uint8_t* y, std::size_t step, std::size_t t) {
     return simd::broadcast_quad<4 * P, Isa>(reinterpret_cast<const std::int8_t*>(y + 4 * (step * T + t)));
+  }
+  /// A token's factors of the words of a step, or of their high bytes.
+  template <bool HighBytes>
+  [[gnu::always_inline]] static W factor_pair(const std::uint8_t* y, std::size_t step, std::size_t t) {
+    return simd::broadcast_pair<2 * P, Isa>(reinterpret_cast<const std::int16_t*>(y + 8 * (step * T + t) + 4 * HighBytes));
+  }
+  /// Adds the products of steps of codes in two parts: of the indices and, apart, of what is left.
+  template <int First, int Count, class Unpack>
+  [[gnu::always_inline]] static void add_split_steps(Unpack&& index_of, const std::uint8_t* y, I (&sums)[T]) {
+    constexpr int steps = 4;
+    static_assert(15 * 127 * 2 * Count < 32768 && layout::parts.largest_rest * 127 * 2 * steps < 32768);
+    W indices[T], rests[T];
+    const auto add = [&](const W (&words)[T], int factor) __attribute__((always_inline)) {
+      each_token([&](std::size_t t) __attribute__((always_inline)) {
+        const W factors = simd::fill<W>(static_cast<std::int16_t>(factor));
+        sums[t] = simd::settled(simd::add_pairs<P, Isa>(sums[t], words[t], factors));
+      });
+    };
+    each_token([&](std::size_t t) __attribute__((always_inline)) { indices[t] = simd::fill<W>(0); });
+    simd::unroll<Count / steps>([&](auto batch) __attribute__((always_inline)) {
+      each_token([&](std::size_t t) __attribute__((always_inline)) { rests[t] = simd::fill<W>(0); });
+      simd::unroll<steps>([&](auto step) __attribute__((always_inline)) {
+        constexpr int k = First + batch() * steps + step();
+        const auto index = index_of(std::integral_constant<int, k>{});
+        const auto rest = simd::look_up(layout::parts.rests, index);
+        each_token([&](std::size_t t) __attribute__((always_inline)) {
+          indices[t] = simd::settled(simd::add_byte_pairs<2 * P, Isa>(indices[t], index, quad(y, k, t)));
+          rests[t] = simd::settled(simd::add_byte_pairs<2 * P, Isa>(rests[t], rest, quad(y, k, t)));
+        });
+      });
+      add(rests, 1);
+    });
+    add(indices, layout::parts.factor);
   }
   /// Adds the products of steps First .. First + Count - 1 of a run of 32 columns, times `factor` if they are words first.
   template <int First, int Count, class Unpack>
@@ -161,15 +229,24 @@ struct tile_kernel {
           sums[t] = simd::settled(simd::add_pairs<P, Isa>(sums[t], pairs[t], factor));
         });
       });
+    } else if constexpr (split_codes) {
+      add_split_steps<First, Count>(codes_of, y, sums);
+    } else if constexpr (word_codes) {
+      simd::unroll<Count>([&](auto step) __attribute__((always_inline)) {
+        constexpr int k = First + step();
+        const W words = simd::byte_pairs_as_words(codes_of(std::integral_constant<int, k>{}));
+        const W high_bytes = simd::shift_right<8>(words);
+        each_token([&](std::size_t t) __attribute__((always_inline)) {
+          sums[t] = simd::settled(simd::add_pairs<P, Isa>(sums[t], words, factor_pair<false>(y, k, t)));
+          sums[t] = simd::settled(simd::add_pairs<P, Isa>(sums[t], high_bytes, factor_pair<true>(y, k, t)));
+        });
+      });
     } else {
       simd::unroll<Count>([&](auto step) __attribute__((always_inline)) {
         constexpr int k = First + step();
         const auto codes = codes_of(std::integral_constant<int, k>{});
         each_token([&](std::size_t t) __attribute__((always_inline)) {
-          if constexpr (layout::signed_codes)
-            sums[t] = simd::settled(simd::add_signed_quads<P, Isa>(sums[t], codes, quad(y, k, t)));
-          else
-            sums[t] = simd::add_quads<P, Isa>(sums[t], codes, quad(y, k, t));
+          sums[t] = simd::add_quads<P, Isa>(sums[t], codes, quad(y, k, t));
         });
       });
     }
@@ -180,7 +257,7 @@ struct tile_kernel {
     for (std::size_t c = 0; c < chunks; ++c, panel += layout::chunk_bytes, codes += Codes::chunk_bytes)
 #pragma GCC unroll 1
       for (std::size_t run = 0; run < runs_of<B>; ++run, tile += stretch_bytes) {
-        ahead.advance();
+        advance(ahead);
         const std::uint8_t* weights = codes + run * Codes::run_bytes;
         simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
           I sums[T];
@@ -218,10 +295,10 @@ struct tile_kernel {
     });
 #pragma GCC unroll 1
     for (std::size_t run = 0; run < 8; ++run) {
-      ahead.advance();
+      advance(ahead);
       const std::uint8_t* weights = codes + run * Codes::run_bytes;
-      const std::uint8_t* bytes = tile + run * run_size * T;
-      if constexpr (!layout::group_scales || expanded) {
+      const std::uint8_t* bytes = tile + run * run_bytes * T;
+      if constexpr (!layout::group_scales || (expanded && scaled_codes)) {
         add_steps<0, 8>(plain(weights), bytes, total);
       } else if constexpr (scaled_codes) {
         simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
@@ -230,7 +307,7 @@ struct tile_kernel {
             return scaled_codes_of_step<Codes, B, step(), Isa>(weights, scale);
           }, bytes, total);
         });
-      } else if constexpr (in_words && layout::offset == 0) { // no scale of these formats is negative
+      } else if constexpr (in_words && B::code_offset == 0) { // no scale of these formats is negative
         simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
           const W scale = std::bit_cast<W>(spread_scales<layout, Isa>(panel, run * parts + part()));
           add_steps<part() * steps, steps>(plain(weights), bytes, total, scale);
@@ -279,7 +356,7 @@ struct tile_kernel {
     if constexpr (layout::super) {
       for (std::size_t c = 0; c < chunks; ++c) {
         super_block(panel + c * layout::chunk_bytes, codes + c * Codes::chunk_bytes, tile + c * stretch_bytes, ahead, y);
-        ahead.next += runs_of<B> * ahead.step;
+        ahead.next += reads_all(T) ? layout::chunk_bytes : runs_of<B> * ahead.step;
       }
     } else {
       F sums[T];

@@ -28,8 +28,8 @@ template <class Isa, class B>
 [[gnu::always_inline]] inline void stored_codes(const B& block, std::uint8_t* codes) {
   using layout = packed_layout<Isa, B>;
   const auto put = [&]<class V>(std::size_t at, V c) __attribute__((always_inline)) {
-    if constexpr (layout::signed_codes && !layout::looked_up)
-      c = c ^ simd::fill<V>(0x80);
+    if constexpr (layout::word_codes && !layout::looked_up)
+      c = simd::flip_odd_bytes(c);
     simd::store(codes + at, c);
   };
   if constexpr (super_format<B> && layout::looked_up) {

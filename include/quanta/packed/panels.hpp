@@ -15,8 +15,8 @@ inline constexpr std::size_t expanding_tokens = scales_fit_codes<Isa, B>() ? 24 
 
 /// The products of one panel with the tokens first .. last of all, whole tiles, into out[token - first][row]. Where codes are
 /// bytes the tiles take turns on slices of 256 columns, which stay in the first-level cache: from the second one the products
-/// wait for them. Zen 5, 8 tokens, percent of the int8 peak: q8_0 57 to 69, iq3_s 59 to 75, but q6_K and q5_K, which are smaller,
-/// gain nothing, and q4_0 and q4_K lose 3.
+/// wait for them. Zen 5, 8 tokens, percent of the int8 peak: q8_0 57 to 69, iq3_s 59 to 75, but q6_K and q5_K, which are
+/// smaller, gain nothing, and q4_0 and q4_K lose 3.
 template <class Isa, class B>
 inline void multiply_panel(const std::uint8_t* panel, std::size_t chunks, const std::uint8_t* tiles, std::size_t token_bytes,
                            std::size_t first, std::size_t last, std::size_t tokens, float* out) {
@@ -31,7 +31,8 @@ inline void multiply_panel(const std::uint8_t* panel, std::size_t chunks, const 
     const std::size_t bytes = count * layout::chunk_bytes, distance = single ? 8192 : bytes;
     for (std::size_t token = first; token < last;) {
       const std::size_t size = tile_of<Isa>(token, tokens).size;
-      const read_ahead ahead{panel + from * layout::chunk_bytes + distance + bytes * (token - first) / (last - first),
+      const std::size_t share = reads_all(size) ? 0 : bytes * (token - first) / (last - first);
+      const read_ahead ahead{panel + from * layout::chunk_bytes + distance + share,
                              layout::chunk_bytes * size / (last - first) / runs_of<B>};
       const std::uint8_t* weights = panel + from * layout::chunk_bytes;
       constexpr std::size_t chunk_token_bytes = layout::columns / activations::columns * activations::token_bytes;

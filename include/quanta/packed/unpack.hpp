@@ -94,8 +94,8 @@ void unpack(const packed_matrix<B, Isa>& matrix, std::span<B> blocks, Parallel&&
         for (std::size_t run = 0; run < detail::runs_of<B>; ++run) {
           simd::unroll<8>([&](auto k) __attribute__((always_inline)) {
             auto step = detail::stored_step<layout, k(), Isa>(chunk + run * layout::run_bytes);
-            if constexpr (layout::signed_codes && !layout::looked_up)
-              step = step ^ simd::fill<decltype(step)>(0x80);
+            if constexpr (layout::word_codes && !layout::looked_up)
+              step = simd::flip_odd_bytes(step);
             simd::store(steps + k() * layout::vector_bytes, step);
           });
           for (std::size_t row = 0; row < layout::rows; row += 4) {

@@ -14,8 +14,8 @@ inline constexpr bool has_wide_quads = Isa::value >= isa::level::avx_vnni;
 template <class Isa>
 inline constexpr bool has_byte_pairs = Isa::value == isa::level::x86_64_v2 || Isa::value == isa::level::avx2;
 
-/// A sum as it is: what follows is not joined with what went before. GCC reassociates integer sums of unrolled steps, keeps all
-/// of their terms and runs out of registers.
+/// A value in a register as it is: what follows is not joined with what went before. GCC reassociates integer sums of unrolled
+/// steps, keeps all of their terms and runs out of registers; what is loaded it loads again for each use.
 template <class T, std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<T, N, Isa> settled(const vec<T, N, Isa>& sum) {
   return std::bit_cast<vec<T, N, Isa>>(unfused(std::bit_cast<vec<float, N * sizeof(T) / sizeof(float), Isa>>(sum)));
@@ -82,17 +82,6 @@ template <std::size_t N, class Isa>
           __attribute__((always_inline)) { return native<Isa>::add_byte_pairs(a, b, c); },
       pairs, u, s);
 }
-/// The same with c signed, -128 to 127, in place of u; s is not -128.
-template <std::size_t N, class Isa>
-[[gnu::always_inline]] inline vec<std::int32_t, N, Isa> add_signed_quads(const vec<std::int32_t, N, Isa>& sums,
-                                                                         const vec<std::uint8_t, 4 * N, Isa>& c,
-                                                                         const vec<std::uint8_t, 4 * N, Isa>& s) {
-  using R = vec<std::int32_t, N, Isa>;
-  return detail::split<R>(
-      [](const auto& a, const auto& b, const auto& d)
-          __attribute__((always_inline)) { return native<Isa>::add_signed_quads(a, b, d); },
-      sums, c, s);
-}
 /// sums[k] + a[2k] * b[2k] + a[2k+1] * b[2k+1].
 template <std::size_t N, class Isa>
 [[gnu::always_inline]] inline vec<std::int32_t, N, Isa> add_pairs(const vec<std::int32_t, N, Isa>& sums,
@@ -101,6 +90,29 @@ template <std::size_t N, class Isa>
   using R = vec<std::int32_t, N, Isa>;
   return detail::split<R>([](const auto& x, const auto& y, const auto& z)
                                       __attribute__((always_inline)) { return native<Isa>::add_pairs(x, y, z); }, sums, a, b);
+}
+
+
+// Bytes up to 255 without products of bytes that hold them: with words w = u + 256 * s of two neighbouring bytes, the first
+// unsigned, the second signed,
+//   u * y0 + s * y1 = w * y0 + (w >> 8) * (y1 - 256 * y0)
+// of which 16 bits hold every factor: two products of words and a shift that tokens share.
+
+/// Subtracts 128 from every second byte, 0 .. 255 becoming -128 .. 127, or adds it again.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::uint8_t, N, Isa> flip_odd_bytes(const vec<std::uint8_t, N, Isa>& bytes) {
+  constexpr bool little = std::endian::native == std::endian::little;
+  using W = vec<std::uint16_t, N / 2, Isa>;
+  return std::bit_cast<vec<std::uint8_t, N, Isa>>(std::bit_cast<W>(bytes) ^ fill<W>(little ? 0x8000 : 0x0080));
+}
+/// The words w of such bytes.
+template <std::size_t N, class Isa>
+[[gnu::always_inline]] inline vec<std::int16_t, N / 2, Isa> byte_pairs_as_words(const vec<std::uint8_t, N, Isa>& bytes) {
+  using W = vec<std::uint16_t, N / 2, Isa>;
+  W words = std::bit_cast<W>(bytes);
+  if constexpr (std::endian::native == std::endian::big)
+    words = shift_left<8>(words) | shift_right<8>(words);
+  return std::bit_cast<vec<std::int16_t, N / 2, Isa>>(words);
 }
 
 } // namespace quanta::simd

@@ -324,13 +324,6 @@ struct native<isa::portable> {
     return sums;
   }
   template <std::size_t N>
-  [[gnu::always_inline]] static ints<N> add_signed_quads(ints<N> sums, const vec<std::uint8_t, 4 * N, level>& c,
-                                                         const vec<std::uint8_t, 4 * N, level>& s) {
-    for (std::size_t i = 0; i < 4 * N; ++i)
-      sums.v[i / 4] += static_cast<std::int8_t>(c.v[i]) * static_cast<std::int8_t>(s.v[i]);
-    return sums;
-  }
-  template <std::size_t N>
   [[gnu::always_inline]] static ints<N> add_pairs(ints<N> sums, const vec<std::int16_t, 2 * N, level>& a,
                                                   const vec<std::int16_t, 2 * N, level>& b) {
     for (std::size_t i = 0; i < 2 * N; ++i)

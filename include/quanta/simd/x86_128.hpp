@@ -340,9 +340,6 @@ struct x86_128 {
   [[gnu::always_inline]] static words8 add_byte_pairs(const words8& pairs, const bytes16& u, const bytes16& s) {
     return {_mm_add_epi16(pairs.v, _mm_maddubs_epi16(u.v, s.v))};
   }
-  [[gnu::always_inline]] static ints4 add_signed_quads(const ints4& sums, const bytes16& c, const bytes16& s) {
-    return add_quads(sums, {_mm_abs_epi8(c.v)}, {_mm_sign_epi8(s.v, c.v)});
-  }
   [[gnu::always_inline]] static ints4 add_pairs(const ints4& sums, const words8& a, const words8& b) {
     return {_mm_add_epi32(sums.v, _mm_madd_epi16(a.v, b.v))};
   }

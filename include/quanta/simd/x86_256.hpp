@@ -355,9 +355,6 @@ struct x86_256 : x86_128<Isa>, x86_256_books<Isa>, x86_256_scales<Isa> {
   [[gnu::always_inline]] static words16 add_byte_pairs(const words16& pairs, const bytes32& u, const bytes32& s) {
     return {_mm256_add_epi16(pairs.v, _mm256_maddubs_epi16(u.v, s.v))};
   }
-  [[gnu::always_inline]] static ints8 add_signed_quads(const ints8& sums, const bytes32& c, const bytes32& s) {
-    return add_quads(sums, {_mm256_abs_epi8(c.v)}, {_mm256_sign_epi8(s.v, c.v)});
-  }
   [[gnu::always_inline]] static ints8 add_pairs(const ints8& sums, const words16& a, const words16& b) {
     return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(a.v, b.v))};
   }
