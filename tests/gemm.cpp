@@ -1,4 +1,5 @@
 // Products of packed matrices: within rounding of the exact product, the same bits for any tiling, threads and level.
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
@@ -109,7 +110,7 @@ TEST_CASE("no integer of gemm saturates: extreme codes and activations") {
     CAPTURE(B::name, B::block_size);
     const std::size_t rows = 3, columns = 256;
     for (const int fill : {0x00, 0xFF, 0x7F, 0x80})
-      for (const float sign : {1.f, -1.f}) {
+      for (const float even : {127.f, -127.f}) {
         std::vector<B> blocks(rows * columns / B::block_size);
         std::memset(static_cast<void*>(blocks.data()), fill, blocks.size() * sizeof(B));
         for (B& block : blocks) {
@@ -126,14 +127,32 @@ TEST_CASE("no integer of gemm saturates: extreme codes and activations") {
               block.scales[2 * word + 1] =
                   static_cast<std::uint8_t>((block.scales[2 * word + 1] & 15) | (0x3C00 >> 4 * word & 15) << 4);
         }
-        const std::vector<float> x(columns, 127.f * sign);
-        const auto y = product<native>(blocks, rows, columns, x, 1);
-        double exact = 0;
-        for (std::size_t i = 0; i < columns; ++i)
-          exact += 127.0 * static_cast<double>(sign) *
-                   static_cast<double>(quanta::decode_value(blocks[i / B::block_size], i % B::block_size));
-        for (const float v : y)
-          CHECK(std::fabs(static_cast<double>(v) - exact) <= 0x1p-18 * std::fabs(exact));
+        for (const float odd : {even, -even})
+          for (const std::size_t tokens : {std::size_t{1}, std::size_t{29}}) { // the second makes tiles of every width
+            std::vector<float> x(tokens * columns);
+            for (std::size_t i = 0; i < x.size(); ++i)
+              x[i] = i % 2 == 0 ? even : odd;
+            const auto y = product<native>(blocks, rows, columns, x, tokens);
+            double exact = 0, magnitude = 0;
+            for (std::size_t i = 0; i < columns; ++i) {
+              const auto w = static_cast<double>(quanta::decode_value(blocks[i / B::block_size], i % B::block_size));
+              exact += static_cast<double>(x[i]) * w;
+              magnitude += std::fabs(static_cast<double>(x[i]) * w);
+            }
+            for (const float v : y)
+              CHECK(std::fabs(static_cast<double>(v) - exact) <= 0x1p-18 * magnitude);
+          }
       }
   });
+}
+
+TEST_CASE("levels are a multiple of their index and a small rest, or taken whole") {
+  constexpr auto levels = quanta::iq4_nl::codes_by_nibble;
+  constexpr auto parts = quanta::detail::split(levels);
+  STATIC_CHECK(parts.fits_words());
+  for (std::size_t i = 0; i < 16; ++i)
+    CHECK(levels[i] == parts.factor * static_cast<int>(i) + parts.smallest + parts.rests[i]);
+  auto descending = levels; // as a format of a user may have them
+  std::reverse(descending.begin(), descending.end());
+  CHECK_FALSE(quanta::detail::split(descending).fits_words());
 }

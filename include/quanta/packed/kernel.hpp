@@ -184,8 +184,8 @@ struct tile_kernel {
   /// Adds the products of steps of codes in two parts: of the indices and, apart, of what is left.
   template <int First, int Count, class Unpack>
   [[gnu::always_inline]] static void add_split_steps(Unpack&& index_of, const std::uint8_t* y, I (&sums)[T]) {
-    constexpr int steps = 4;
-    static_assert(15 * 127 * 2 * Count < 32768 && layout::parts.largest_rest * 127 * 2 * steps < 32768);
+    static_assert(Count * 2 * 127 * 15 < 32768);
+    constexpr int steps = split_levels::steps < Count ? split_levels::steps : Count;
     W indices[T], rests[T];
     const auto add = [&](const W (&words)[T], int factor) __attribute__((always_inline)) {
       each_token([&](std::size_t t) __attribute__((always_inline)) {

@@ -40,6 +40,9 @@ constexpr int stored_bits() {
 struct split_levels {
   int factor, smallest, largest_rest;
   std::array<std::uint8_t, 16> rests;
+
+  static constexpr int steps = 4; ///< whose products with rests are added up as words; those with indices are of all 8
+  constexpr bool fits_words() const { return steps * 2 * 127 * largest_rest < 32768; }
 };
 /// The factor that leaves the smallest rests.
 constexpr split_levels split(const std::array<std::uint8_t, 16>& levels) {
@@ -88,15 +91,14 @@ struct packed_layout {
   /// split 97, 119 and 121.
   static constexpr bool wide_codes = B::code_offset == 128 || !has_plain_codes<B>();
   static constexpr bool word_codes = wide_codes && !simd::has_wide_quads<Isa>;
-  static constexpr bool takes_words(std::size_t tokens) {
-    return word_codes && !(looked_up && simd::has_byte_pairs<Isa> && tokens <= 2);
-  }
   static constexpr split_levels parts = [] {
     if constexpr (looked_up && word_codes)
       return split(B::codes_by_nibble);
     else
       return split_levels{};
   }();
+  static constexpr bool splits_codes = looked_up && word_codes && simd::has_byte_pairs<Isa> && parts.fits_words();
+  static constexpr bool takes_words(std::size_t tokens) { return word_codes && !(splits_codes && tokens <= 2); }
   /// What is taken off the codes of even and odd columns.
   static constexpr int offset(std::size_t tokens, bool odd) {
     if (takes_words(tokens))
