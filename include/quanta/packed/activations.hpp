@@ -54,6 +54,52 @@ struct activation_layout {
   static constexpr std::size_t token_bytes = code_bytes + start_bytes + sum_bytes + 4;
 };
 
+/// Sums of a token's bytes, quad by quad: of all, and of those of odd columns where codes are words.
+template <class Isa, class Layout>
+struct token_sums {
+  static constexpr std::size_t N = Layout::columns, group_quads = Layout::group_size / 4;
+  using U = simd::vec<std::uint8_t, 32, Isa>;
+  using I = simd::vec<std::int32_t, 8, Isa>;
+  alignas(64) std::int32_t quads[N / 4], odd_quads[Layout::weights::word_codes ? N / 4 : 1];
+
+  [[gnu::always_inline]] explicit token_sums(const std::int8_t* codes) {
+    for (std::size_t i = 0; i < N; i += 32) {
+      const U y = simd::load<U>(reinterpret_cast<const std::uint8_t*>(codes + i));
+      simd::store(quads + i / 4, simd::add_quads<8, Isa>(simd::fill<I>(0), simd::fill<U>(1), y));
+      if constexpr (Layout::weights::word_codes) {
+        const U odd_ones = simd::move_bits<7, 1, 0>(simd::flip_odd_bytes(simd::fill<U>(0)));
+        simd::store(odd_quads + i / 4, simd::add_quads<8, Isa>(simd::fill<I>(0), odd_ones, y));
+      }
+    }
+  }
+  [[gnu::always_inline]] static std::int32_t of_group(const std::int32_t* values, std::size_t g) {
+    std::int32_t sum = 0;
+    for (std::size_t k = 0; k < group_quads; ++k)
+      sum += values[g * group_quads + k];
+    return sum;
+  }
+  [[gnu::always_inline]] std::int32_t all(std::size_t g) const { return of_group(quads, g); }
+  [[gnu::always_inline]] std::int32_t odd(std::size_t g) const { return of_group(odd_quads, g); }
+};
+/// Writes the factors of words and of their high bytes.
+template <class Isa, std::size_t N>
+[[gnu::always_inline]] inline void put_word_factors(const std::int8_t* codes, std::uint8_t* place, std::size_t t,
+                                                    std::size_t T) {
+  using U = simd::vec<std::uint8_t, 32, Isa>;
+  for (std::size_t i = 0; i < N; i += 32) {
+    const auto y = simd::byte_pairs_as_words(simd::load<U>(reinterpret_cast<const std::uint8_t*>(codes + i)));
+    const auto even = simd::shift_left<8>(y); // 256 times
+    alignas(64) std::int16_t low[16], high[16];
+    simd::store(low, simd::shift_right<8>(even));
+    simd::store(high, simd::shift_right<8>(y) - even);
+    for (std::size_t k = 0; k < 8; ++k) {
+      std::uint8_t* p = place + 8 * ((i / 4 + k) * T + t);
+      std::memcpy(p, low + 2 * k, 4);
+      std::memcpy(p + 4, high + 2 * k, 4);
+    }
+  }
+}
+
 /// Quantizes `columns` values of a token and writes them into place t of a tile of T.
 template <class Isa, class B>
 [[gnu::always_inline]] inline void put_token(const float* x, float scale, std::uint8_t* place, std::size_t t, std::size_t T) {
@@ -65,29 +111,23 @@ template <class Isa, class B>
   for (std::size_t i = 0; i < N; i += 32)
     simd::store_bytes(codes + i, simd::truncate(simd::max(bottom, simd::min(top, simd::round_even(simd::unfused(
                                      simd::load<V>(x + i) * inverse))))));
-  for (std::size_t k = 0; k < N / 4; ++k) {
-    const std::int8_t* y = codes + 4 * k;
-    if (layout::weights::takes_words(T)) {
-      const auto high = [](int odd, int even) { return static_cast<std::int16_t>(odd - 256 * even); };
-      const std::array<std::int16_t, 4> factors{y[0], y[2], high(y[1], y[0]), high(y[3], y[2])};
-      std::memcpy(place + 8 * (k * T + t), factors.data(), 8);
-    } else {
-      std::memcpy(place + 4 * (k * T + t), y, 4);
-    }
-  }
+  const token_sums<Isa, layout> sums(codes);
+  if (layout::weights::takes_words(T))
+    put_word_factors<Isa, N>(codes, place, t, T);
+  else
+    for (std::size_t k = 0; k < N / 4; ++k)
+      std::memcpy(place + 4 * (k * T + t), codes + 4 * k, 4);
   std::uint8_t* p = place + layout::code_bytes * T;
   for (std::size_t g = 0; g < layout::groups; ++g) {
-    std::int32_t even = 0, odd = 0;
-    for (std::size_t i = 0; i < layout::group_size; i += 2)
-      even += codes[g * layout::group_size + i], odd += codes[g * layout::group_size + i + 1];
-    const std::int32_t sum = even + odd;
-    put_field(p + 4 * (g * T + t), -(layout::weights::offset(T, false) * even + layout::weights::offset(T, true) * odd));
+    const std::int32_t sum = sums.all(g), odd = layout::weights::word_codes ? sums.odd(g) : 0;
+    const int even_offset = layout::weights::offset(T, false), odd_offset = layout::weights::offset(T, true);
+    put_field(p + 4 * (g * T + t), -(even_offset * (sum - odd) + odd_offset * odd));
     if constexpr (B::affine) {
-      std::uint8_t* sums = p + layout::start_bytes * T;
+      std::uint8_t* place_of_sums = p + layout::start_bytes * T;
       if constexpr (super_format<B>)
-        put_field(sums + 2 * (g / 2 * 2 * T + 2 * t + g % 2), static_cast<std::int16_t>(sum));
+        put_field(place_of_sums + 2 * (g / 2 * 2 * T + 2 * t + g % 2), static_cast<std::int16_t>(sum));
       else
-        put_field(sums + 4 * (g * T + t), simd::native<isa::portable>::unfused(scale * static_cast<float>(sum)));
+        put_field(place_of_sums + 4 * (g * T + t), simd::native<isa::portable>::unfused(scale * static_cast<float>(sum)));
     }
   }
   put_field(p + (layout::start_bytes + layout::sum_bytes) * T + 4 * t, scale);
