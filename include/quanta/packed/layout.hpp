@@ -49,15 +49,15 @@ constexpr split_levels split(const std::array<std::uint8_t, 16>& levels) {
   split_levels best{0, 0, 256, {}};
   for (int factor = 1; factor < 17; ++factor) {
     int smallest = levels[0], largest = levels[0];
-    for (int i = 0; i < 16; ++i) {
-      const int rest = levels[i] - factor * i;
+    for (std::size_t i = 0; i < 16; ++i) {
+      const int rest = levels[i] - factor * static_cast<int>(i);
       smallest = rest < smallest ? rest : smallest, largest = rest > largest ? rest : largest;
     }
     if (largest - smallest < best.largest_rest)
       best.factor = factor, best.smallest = smallest, best.largest_rest = largest - smallest;
   }
-  for (int i = 0; i < 16; ++i)
-    best.rests[i] = static_cast<std::uint8_t>(levels[i] - best.factor * i - best.smallest);
+  for (std::size_t i = 0; i < 16; ++i)
+    best.rests[i] = static_cast<std::uint8_t>(levels[i] - best.factor * static_cast<int>(i) - best.smallest);
   return best;
 }
 
