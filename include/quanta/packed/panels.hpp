@@ -10,8 +10,9 @@ inline constexpr std::size_t token_block_bytes = std::size_t{640} << 10, token_b
 
 /// Tokens from which codes are unpacked for all tiles at once, or 0 if the kernel does it as fast beside its products. It pays
 /// to multiply codes by their scales once, and to join planes and look codes up once, the more the narrower the registers.
-/// Zen 4, 64 tokens, GFLOP/s before and after: AVX2 q5_K 193 and 240, q4_K 249 and 258; AVX-VNNI q5_K 245 and 294, q6_K 202 and
-/// 295, iq4_xs 300 and 328, but q4_0 307 and 294; AVX-512 q6_K 317 and 326, but q4_K 343 and 334.
+/// Zen 4, 64 tokens, GFLOP/s before and after: AVX2 q5_K 193 and 243, q2_K 206 and 219; AVX-VNNI q5_K 245 and 294, q6_K 202 and
+/// 295, iq4_xs 300 and 328, but q4_0 307 and 294; AVX-512 q6_K 317 and 326, but q4_K 343 and 334. It costs a second kernel, a
+/// second to compile: AVX2's q4_K, 251 and 263, and q4_0, 245 and 246, are not worth it.
 template <class Isa, class B>
 inline constexpr std::size_t expanding_tokens = [] {
   using layout = packed_layout<Isa, B>;
@@ -20,11 +21,11 @@ inline constexpr std::size_t expanding_tokens = [] {
     return 24;
   if (layout::has_bytes || Isa::value == isa::level::portable)
     return 0;
-  if (simd::has_byte_pairs<Isa>)
-    return several_planes || layout::word_codes ? 8 : 24;
-  if (Isa::value == isa::level::avx_vnni)
-    return several_planes || layout::looked_up || layout::has_crumbs ? 24 : 0;
-  return several_planes ? 24 : 0;
+  if (Isa::value == isa::level::avx512)
+    return several_planes ? 24 : 0;
+  if (simd::has_byte_pairs<Isa> && (several_planes || layout::word_codes))
+    return 8;
+  return several_planes || layout::looked_up || layout::has_crumbs ? 24 : 0;
 }();
 
 /// The products of one panel with the tokens first .. last of all, whole tiles, into out[token - first][row]. Where codes are
