@@ -13,8 +13,8 @@ TEST_CASE("gemv has the bits of dot, with any number of threads") {
     using B = typename decltype(tag)::type;
     using A = typename B::dot_partner;
     CAPTURE(B::name);
-    const std::size_t columns = 768;
-    for (const std::size_t rows : {std::size_t{0}, std::size_t{1}, std::size_t{77}}) {
+    const auto check = [](std::size_t rows, std::size_t columns) {
+      CAPTURE(rows, columns);
       const auto w = golden::rows(rows, "gaussian", rows, columns), x = golden::rows(5, "gaussian", 1, columns);
       std::vector<B> blocks(w.size() / B::block_size);
       quanta::quantize(w, blocks);
@@ -39,7 +39,14 @@ TEST_CASE("gemv has the bits of dot, with any number of threads") {
           CHECK(std::equal(one.begin(), one.end(), gathered.begin() + static_cast<std::ptrdiff_t>(i * columns)));
         }
       }
+    };
+    for (const std::size_t rows : {std::size_t{0}, std::size_t{1}, std::size_t{77}})
+      check(rows, 768);
+    if (B::block_size <= 128) { // not whole eights of runs: activations are copied up to the end
+      check(5, 128);
+      check(5, 1152);
     }
+    check(5, 33024); // more than is copied
   });
 }
 

@@ -24,7 +24,8 @@ template <class B, class Parallel, class F>
 } // namespace detail
 
 /// y[r] = dot(matrix row r, x): x is one row of activations, quantized to the partner format or plain numbers (exact
-/// weights). Every y[r] has the bits of `dot`, whatever the number of threads. Reads each block of the matrix once.
+/// weights). Every y[r] has the bits of `dot`, whatever the number of threads. Reads each block of the matrix once; takes up
+/// to 40 KiB of stack.
 /// `parallel_for(n, fn)` calls fn(begin, end) on a partition of 0 .. n, on any threads. Expects: x as long as a row,
 /// y.size() == matrix.rows.
 template <class Isa = isa::native, row_format B, std::ranges::contiguous_range X, class Parallel = serial>
@@ -37,8 +38,10 @@ void gemv(const matrix_view<B>& matrix, const X& x, std::span<float> y, Parallel
   QUANTA_EXPECTS(y.size() == matrix.rows);
   const auto* values = std::ranges::data(x);
   const std::size_t row_blocks = matrix.row_blocks();
-  detail::for_row_stretches(matrix, parallel_for, [&](std::size_t begin, std::size_t end) {
-    detail::dot_rows<Isa>(matrix.blocks.data() + begin * row_blocks, end - begin, row_blocks, values, &y[begin]);
+  detail::with_fast_activations<Isa, B>(values, matrix.rows, row_blocks, [&](const auto* activations) {
+    detail::for_row_stretches(matrix, parallel_for, [&](std::size_t begin, std::size_t end) {
+      detail::dot_rows<Isa>(matrix.blocks.data() + begin * row_blocks, end - begin, row_blocks, activations, &y[begin]);
+    });
   });
 }
 

@@ -82,6 +82,14 @@ template <class Isa, class A>
   else
     return codes_of_run<Isa>(row, run) ^ simd::fill<simd::code_bytes<Isa>>(static_cast<std::uint8_t>(A::code_offset));
 }
+/// Those of an even run and the next.
+template <class Isa, class A>
+[[gnu::always_inline]] inline simd::double_code_bytes<Isa> signed_codes_of_two_runs(const A* row, std::size_t run) {
+  if constexpr (requires { row->template double_signed_codes<Isa>(run); })
+    return row[run / runs_of<A>].template double_signed_codes<Isa>(run % runs_of<A>);
+  else
+    return simd::join<Isa>(signed_codes_of_run<Isa>(row, run), signed_codes_of_run<Isa>(row, run + 1));
+}
 
 /// value(block, run of the block) of 8 runs, the first a multiple of 8; zero from `count` on.
 template <class Isa, class B, class F>

@@ -32,10 +32,12 @@ struct entries {
     quanta::detail::dequantize_blocks<Isa>(static_cast<const B*>(in), blocks(columns), values);
   }
   static void gemv(const void* matrix, std::size_t rows, std::size_t columns, const void* activations, float* y) {
-    if constexpr (weight_format<B>)
-      quanta::detail::dot_rows<Isa>(static_cast<const B*>(matrix), rows, blocks(columns),
-                                    static_cast<const typename B::dot_partner*>(activations), y);
-    else
+    if constexpr (weight_format<B>) {
+      const auto* x = static_cast<const typename B::dot_partner*>(activations);
+      quanta::detail::with_fast_activations<Isa, B>(x, rows, blocks(columns), [&](const auto* fast) {
+        quanta::detail::dot_rows<Isa>(static_cast<const B*>(matrix), rows, blocks(columns), fast, y);
+      });
+    } else
       gemv_values(matrix, rows, columns, static_cast<const float*>(activations), y);
   }
   static void gemv_values(const void* matrix, std::size_t rows, std::size_t columns, const float* values, float* y) {
@@ -43,7 +45,11 @@ struct entries {
   }
   static float dot(const void* in, const void* activations, std::size_t columns) {
     float y;
-    gemv(in, 1, columns, activations, &y);
+    if constexpr (weight_format<B>)
+      quanta::detail::dot_rows<Isa>(static_cast<const B*>(in), 1, blocks(columns),
+                                    static_cast<const typename B::dot_partner*>(activations), &y);
+    else
+      gemv_values(in, 1, columns, static_cast<const float*>(activations), &y);
     return y;
   }
   static float dot_values(const void* in, const float* values, std::size_t columns) {

@@ -1,9 +1,7 @@
 // Products of the formats that are runs of 32 values: integer sums of quads, then floats in the order that dot.hpp states.
 #pragma once
 
-#include "quanta/formats/q8_1.hpp"
-#include "quanta/runs.hpp"
-#include "quanta/simd/vocabulary.hpp"
+#include "quanta/dot/run_activations.hpp"
 
 namespace quanta::detail {
 
@@ -21,7 +19,7 @@ struct run_sums {
 
 /// Whether the offsets of an affine format take the sums of the activation codes, since its partner stores none.
 template <class B, class A>
-inline constexpr bool sums_offsets = B::affine && !std::same_as<A, q8_1>;
+inline constexpr bool sums_offsets = B::affine && !stores_sums<A>;
 
 /// Whether the factors of eight runs are stored and each loaded into all lanes, since shuffles are what codes need there.
 template <class Isa, class B>
@@ -125,12 +123,13 @@ struct run_factors {
     if constexpr (B::affine && !sums_offsets<B, A>) {
       static_assert(groups_a_run<B> == 1);
       const auto [d, minima] = scales_and_minima_of_runs<Isa>(row, first, count);
-      const auto [dy, s] = half_pairs_of_runs<Isa>(activations, first, count);
+      const auto [dy, s] = scales_and_sums_of_runs<Isa>(activations, first, count);
       scales[0] = d * dy, offsets[0] = simd::unfused(minima * s);
       return;
     }
     simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
-      const auto activation_scales = scales_of_runs<Isa, part() % groups_a_run<A>>(activations, first, count);
+      const auto activation_scales =
+          activation_scales_of_runs<Isa, part() % groups_a_run<A>>(activations, first, count);
       scales[part()] = scales_of_runs<Isa, part()>(row, first, count) * activation_scales;
       if constexpr (sums_offsets<B, A>)
         offsets[part()] = minima_of_runs<Isa, part()>(row, first, count) * activation_scales;
@@ -184,7 +183,7 @@ template <class Isa, class B, class A>
   simd::unroll<4>([&](auto pair) __attribute__((always_inline)) {
     constexpr int even = 2 * pair();
     const std::size_t run = x.first + even;
-    const auto y = simd::join<Isa>(signed_codes_of_run<Isa>(x.row, run), signed_codes_of_run<Isa>(x.row, run + 1));
+    const auto y = signed_codes_of_two_runs<Isa>(x.row, run);
     const auto quads = quads_of_two_runs<Isa>(w.row, w.first + even, y);
     both = both + simd::unfused(factor_of_two_runs<even>(factors.scales) * simd::to_float(quads));
     if constexpr (sums_offsets<B, A>)
@@ -215,7 +214,7 @@ template <class Isa, class B, class A>
 [[gnu::always_inline]] inline float total_of(const run_sums<Isa>& sums) {
   floats8<Isa> total = sums.set[0] + sums.set[1];
   if constexpr (takes_nibbles_in_place<Isa, B>) {
-    static_assert(half_first<A> && !sums_offsets<B, A>);
+    static_assert(half_first<typename B::dot_partner> && !sums_offsets<B, A>);
     total = total * simd::from_lanes<Isa>({1, 1, 1, 1, 0x1p-4f, 0x1p-4f, 0x1p-4f, 0x1p-4f});
   }
   if constexpr (B::affine && !sums_offsets<B, A>)
@@ -223,7 +222,7 @@ template <class Isa, class B, class A>
   return simd::halving_sum(total);
 }
 
-template <class Isa, run_format B, block_format A>
+template <class Isa, run_format B, class A>
 [[gnu::always_inline]] inline float dot_blocks(const B* row, const A* activations, std::size_t blocks) {
   run_sums<Isa> sums;
   const std::size_t runs = blocks * runs_of<B>;
