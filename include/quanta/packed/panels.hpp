@@ -43,7 +43,8 @@ inline void multiply_panel(const std::uint8_t* panel, std::size_t chunks, const 
                             __attribute__((always_inline)) {
     // What comes after these chunks is read meanwhile, each tile a share; a single tile reads itself, some KiB ahead.
     const bool single = tile_of<Isa>(first, tokens).size == last - first;
-    const std::size_t bytes = count * layout::chunk_bytes, distance = single ? 8192 : bytes;
+    const std::size_t bytes = count * layout::chunk_bytes;
+    const std::size_t distance = !single ? bytes : reads_all(last - first) ? 12288 : 8192;
     for (std::size_t token = first; token < last;) {
       const std::size_t size = tile_of<Isa>(token, tokens).size;
       const std::size_t share = reads_all(size) ? 0 : bytes * (token - first) / (last - first);

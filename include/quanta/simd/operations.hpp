@@ -237,6 +237,10 @@ template <class T, std::size_t N, class Isa>
 [[gnu::always_inline]] inline void prefetch(const void* p, std::size_t ahead = 0) {
   __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + ahead));
 }
+/// The same into the second-level cache only, which more of them can be on their way to.
+[[gnu::always_inline]] inline void prefetch_second_level(const void* p, std::size_t ahead = 0) {
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + ahead), 0, 2);
+}
 
 /// One bit a lane, lane 0 lowest.
 template <class T, std::size_t N, class Isa>
