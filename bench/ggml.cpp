@@ -131,7 +131,8 @@ const bool registered = [] {
       return encoded(type, golden::rows(1, "gaussian", rows, columns), columns, golden::importance(1, columns).data());
     };
     add("decode/" + name + "/ggml", [type, blocks](benchmark::State& s) { decode(s, type, blocks()); });
-    add("dot/" + name + "/ggml", [type, blocks](benchmark::State& s) { dot(s, type, blocks()); });
+    for (const std::string operation : {"dot/", "gemv/"}) // row by row, either
+      add(operation + name + "/ggml", [type, blocks](benchmark::State& s) { dot(s, type, blocks()); });
     if (needs)
       continue;
     for (const std::int64_t tokens : {1, 8, 64, 512}) {

@@ -64,9 +64,10 @@ void decode(benchmark::State& state, const kernels& k) {
   constexpr auto stored = static_cast<double>(rows * columns * sizeof(float));
   bench::report(state, "bytes/s", stored, stored, bench::store_limit());
 }
+enum class product { dot, dot_values, gemv };
 /// Rows of the second-level cache are measured against the int8 peak, those of memory against reading it.
-void gemv(benchmark::State& state, const kernels& k, quanta::isa::level level, std::size_t matrix_rows, bool quantized,
-          unsigned threads = 1) {
+void multiply(benchmark::State& state, const kernels& k, quanta::isa::level level, product kind, std::size_t matrix_rows,
+              unsigned threads = 1) {
   const auto x = golden::rows(1, "gaussian", rows, columns);
   const auto part = encoded(k, x);
   std::vector<std::byte> matrix;
@@ -81,21 +82,24 @@ void gemv(benchmark::State& state, const kernels& k, quanta::isa::level level, s
   std::vector<float> y(matrix_rows);
   const std::size_t bytes = matrix.size() / matrix_rows;
   const quanta::threads parallel_for(threads);
-  const auto product = [&] {
+  const auto run = [&] {
     parallel_for(matrix_rows, [&](std::size_t begin, std::size_t end) {
-      if (quantized)
+      if (kind == product::gemv)
         k.gemv(&matrix[begin * bytes], end - begin, columns, activations.data(), &y[begin]);
-      else
+      else if (kind == product::dot_values)
         k.gemv_values(&matrix[begin * bytes], end - begin, columns, x.data(), &y[begin]);
+      else
+        for (std::size_t r = begin; r < end; ++r)
+          y[r] = k.dot(&matrix[r * bytes], activations.data(), columns);
     });
     benchmark::DoNotOptimize(y.data());
   };
-  product(); // the first one may wait for pages
+  run(); // the first one may wait for pages
   for (auto _ : state)
-    product();
+    run();
   const auto flop = static_cast<double>(2 * matrix_rows * columns), read = static_cast<double>(matrix.size());
   if (matrix_rows == rows) {
-    bench::report(state, "FLOP/s", flop, flop, quantized ? bench::int8_limit(level) : 0);
+    bench::report(state, "FLOP/s", flop, flop, kind == product::dot_values ? 0 : bench::int8_limit(level));
   } else {
     bench::report(state, "bytes/s", read, read, bench::read_limit(threads));
     state.counters["FLOP/s"] = benchmark::Counter(flop, benchmark::Counter::kIsIterationInvariantRate);
@@ -128,10 +132,15 @@ const bool registered = [] {
       add("encode_importance" + name, [&k](benchmark::State& s) { encode(s, k, true); });
       add("encode_memory" + name, [&k](benchmark::State& s) { encode_memory(s, k); });
       add("decode" + name, [&k](benchmark::State& s) { decode(s, k); });
-      add("dot" + name, [&k, level](benchmark::State& s) { gemv(s, k, level, rows, true); });
-      add("dot_values" + name, [&k, level](benchmark::State& s) { gemv(s, k, level, rows, false); });
-      add("gemv_memory" + name, [&k, level](benchmark::State& s) { gemv(s, k, level, memory_rows, true); });
-      add("gemv_memory" + name + "/threads:2", [&k, level](benchmark::State& s) { gemv(s, k, level, memory_rows, true, 2); });
+      const auto add_product = [&](const std::string& operation, product kind, std::size_t matrix_rows, unsigned threads = 1) {
+        add(operation + name + (threads > 1 ? "/threads:" + std::to_string(threads) : ""),
+            [&k, level, kind, matrix_rows, threads](benchmark::State& s) { multiply(s, k, level, kind, matrix_rows, threads); });
+      };
+      add_product("dot", product::dot, rows);
+      add_product("dot_values", product::dot_values, rows);
+      add_product("gemv", product::gemv, rows);
+      add_product("gemv_memory", product::gemv, memory_rows);
+      add_product("gemv_memory", product::gemv, memory_rows, 2);
     }
   }
   return true;

@@ -19,6 +19,7 @@ OPERATIONS = {  # operation: (heading, counter, divisor)
     "decode_bf16": ("to bf16, GB/s", "bytes/s", 1e9),
     "decode_memory": ("decode to memory, GB/s", "bytes/s", 1e9),
     "dot": ("dot, GFLOP/s", "FLOP/s", 1e9),
+    "gemv": ("gemv of rows, GFLOP/s", "FLOP/s", 1e9),
     "dot_values": ("dot with floats", "FLOP/s", 1e9),
     "gemv_memory": ("gemv from memory, GB/s", "bytes/s", 1e9),
     "gemv_memory/threads:2": ("2 threads", "bytes/s", 1e9),
