@@ -4,7 +4,7 @@
 // A tile of T tokens holds, for each 32 (256) columns: the bytes, step after step, each step the four bytes y of each token
 // (for codes taken as words the factors of the words, y[0], y[2], then of their high bytes, y[1] - 256 y[0], y[3] - 256 y[2],
 // as int16); for each group of the weights and token, an int32: what sums start from so that the offset of the codes is taken
-// off, -offset * (sum of the group's bytes); affine formats: the sums themselves, as scale * sum in float (or int16, two
+// off, -offset * (sum of the group's bytes), or two int16, of the first and last two bytes of its steps; affine formats: the sums themselves, as scale * sum in float (or int16, two
 // neighbouring groups side by side); a float a token: its scale.
 #pragma once
 
@@ -54,13 +54,16 @@ struct activation_layout {
   static constexpr std::size_t token_bytes = code_bytes + start_bytes + sum_bytes + 4;
 };
 
-/// Sums of a token's bytes, quad by quad: of all, and of those of odd columns where codes are words.
+/// Sums of a token's bytes, quad by quad: of all, and of those of odd columns where codes are words, or of the first and last
+/// two where sums start as words.
 template <class Isa, class Layout>
 struct token_sums {
   static constexpr std::size_t N = Layout::columns, group_quads = Layout::group_size / 4;
   using U = simd::vec<std::uint8_t, 32, Isa>;
   using I = simd::vec<std::int32_t, 8, Isa>;
+  static constexpr bool in_pairs = Layout::weights::starts_in_words;
   alignas(64) std::int32_t quads[N / 4], odd_quads[Layout::weights::word_codes ? N / 4 : 1];
+  alignas(64) std::int16_t pairs[in_pairs ? N / 2 : 1];
 
   [[gnu::always_inline]] explicit token_sums(const std::int8_t* codes) {
     for (std::size_t i = 0; i < N; i += 32) {
@@ -69,6 +72,10 @@ struct token_sums {
       if constexpr (Layout::weights::word_codes) {
         const U odd_ones = simd::move_bits<7, 1, 0>(simd::flip_odd_bytes(simd::fill<U>(0)));
         simd::store(odd_quads + i / 4, simd::add_quads<8, Isa>(simd::fill<I>(0), odd_ones, y));
+      }
+      if constexpr (in_pairs) {
+        using W = simd::vec<std::int16_t, 16, Isa>;
+        simd::store(pairs + i / 2, simd::add_byte_pairs<16, Isa>(simd::fill<W>(0), simd::fill<U>(1), y));
       }
     }
   }
@@ -80,6 +87,13 @@ struct token_sums {
   }
   [[gnu::always_inline]] std::int32_t all(std::size_t g) const { return of_group(quads, g); }
   [[gnu::always_inline]] std::int32_t odd(std::size_t g) const { return of_group(odd_quads, g); }
+  /// -offset times the first and last two, modulo 2^16.
+  [[gnu::always_inline]] std::array<std::uint16_t, 2> starts(std::size_t g, int offset) const {
+    int first = 0, last = 0;
+    for (std::size_t k = 0; k < group_quads; ++k)
+      first += pairs[2 * (g * group_quads + k)], last += pairs[2 * (g * group_quads + k) + 1];
+    return {static_cast<std::uint16_t>(-offset * first), static_cast<std::uint16_t>(-offset * last)};
+  }
 };
 /// Writes the factors of words and of their high bytes.
 template <class Isa, std::size_t N>
@@ -121,7 +135,10 @@ template <class Isa, class B>
   for (std::size_t g = 0; g < layout::groups; ++g) {
     const std::int32_t sum = sums.all(g), odd = layout::weights::word_codes ? sums.odd(g) : 0;
     const int even_offset = layout::weights::offset(T, false), odd_offset = layout::weights::offset(T, true);
-    put_field(p + 4 * (g * T + t), -(even_offset * (sum - odd) + odd_offset * odd));
+    if constexpr (layout::weights::starts_in_words)
+      put_field(p + 4 * (g * T + t), sums.starts(g, even_offset));
+    else
+      put_field(p + 4 * (g * T + t), -(even_offset * (sum - odd) + odd_offset * odd));
     if constexpr (B::affine) {
       std::uint8_t* place_of_sums = p + layout::start_bytes * T;
       if constexpr (super_format<B>)

@@ -26,16 +26,8 @@ constexpr bool scales_fit_codes() {
 /// Steps of products of B's codes with activations that a word of 16 bits holds: 1, 2, 4 or 8.
 template <class B>
 constexpr int word_steps() {
-  int largest = 127;
-  if constexpr (requires { B::codes_by_nibble; }) {
-    largest = 0;
-    for (const std::uint8_t code : B::codes_by_nibble)
-      largest = code > largest ? code : largest;
-  } else if constexpr (requires { B::levels; }) {
-    largest = B::levels - 1;
-  }
   int steps = 8;
-  while (steps > 1 && steps * 2 * 127 * largest > 32767)
+  while (steps > 1 && steps * 2 * 127 * largest_code<B>() > 32767)
     steps /= 2;
   return steps;
 }
@@ -60,6 +52,13 @@ template <class Layout, class Isa>
 [[gnu::always_inline]] inline auto spread_scales(const std::uint8_t* chunk, std::size_t group) {
   const auto scale = simd::load_bytes<Layout::rows, Isa>(chunk + Layout::scales_at + group * Layout::rows);
   return scale | simd::shift_left<16>(scale);
+}
+/// The same of scales that may be negative.
+template <class Layout, class Isa>
+[[gnu::always_inline]] inline auto spread_signed_scales(const std::uint8_t* chunk, std::size_t group) {
+  const auto* scales = reinterpret_cast<const std::int8_t*>(chunk + Layout::scales_at + group * Layout::rows);
+  const auto scale = simd::load_bytes<Layout::rows, Isa>(scales);
+  return (scale & simd::fill<std::remove_const_t<decltype(scale)>>(0xFFFF)) | simd::shift_left<16>(scale);
 }
 
 /// Columns of a slice.
@@ -130,6 +129,7 @@ struct tile_kernel {
   static constexpr bool word_codes = layout::takes_words(T), split_codes = layout::word_codes && !word_codes;
   /// Products of bytes are added up as words first; elsewhere factors of words mean nothing.
   static constexpr bool in_words = simd::has_byte_pairs<Isa> && !layout::word_codes;
+  static constexpr bool starts_in_words = layout::starts_in_words;
 
   /// Bytes a token and 32 columns; tiles of few tokens may leave a gap after those of a stretch.
   static constexpr std::size_t run_bytes = word_codes ? 2 * run_size : run_size;
@@ -167,6 +167,12 @@ struct tile_kernel {
   template <class V>
   [[gnu::always_inline]] static V of_token(const std::uint8_t* p, std::size_t t) {
     return simd::fill<V>(number<typename simd::vec_traits<V>::value_type>(p + 4 * t));
+  }
+  /// What the sums of a group start from where they are not words first.
+  [[gnu::always_inline]] static void start(const std::uint8_t* starts, I (&sums)[T]) {
+    each_token([&](std::size_t t) __attribute__((always_inline)) {
+      sums[t] = starts_in_words ? simd::fill<I>(0) : of_token<I>(starts, t);
+    });
   }
   [[gnu::always_inline]] static auto plain(const std::uint8_t* codes) {
     return [codes](auto step) __attribute__((always_inline)) {
@@ -212,15 +218,22 @@ struct tile_kernel {
     });
     add(indices, layout::parts.factor);
   }
-  /// Adds the products of steps First .. First + Count - 1 of a run of 32 columns, times `factor` if they are words first.
+  /// Adds the products of steps First .. First + Count - 1 of a run of 32 columns, times `factor` if they are words first, and
+  /// what these then start from.
   template <int First, int Count, class Unpack>
   [[gnu::always_inline]] static void add_steps(Unpack&& codes_of, const std::uint8_t* y, I (&sums)[T],
+                                               [[maybe_unused]] const std::uint8_t* starts = nullptr,
                                                const W& factor = simd::fill<W>(1)) {
     if constexpr (in_words) {
-      constexpr int steps = word_steps<B>() < Count ? word_steps<B>() : Count;
+      constexpr int steps = starts_in_words || word_steps<B>() > Count ? Count : word_steps<B>();
       simd::unroll<Count / steps>([&](auto batch) __attribute__((always_inline)) {
         W pairs[T];
-        each_token([&](std::size_t t) __attribute__((always_inline)) { pairs[t] = simd::fill<W>(0); });
+        each_token([&](std::size_t t) __attribute__((always_inline)) {
+          if constexpr (starts_in_words)
+            pairs[t] = simd::broadcast_pair<2 * P, Isa>(reinterpret_cast<const std::int16_t*>(starts + 4 * t));
+          else
+            pairs[t] = simd::fill<W>(0);
+        });
         simd::unroll<steps>([&](auto step) __attribute__((always_inline)) {
           constexpr int k = First + batch() * steps + step();
           const auto codes = codes_of(std::integral_constant<int, k>{});
@@ -264,10 +277,9 @@ struct tile_kernel {
         const std::uint8_t* weights = codes + run * Codes::run_bytes;
         simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
           I sums[T];
-          each_token([&](std::size_t t) __attribute__((always_inline)) {
-            sums[t] = of_token<I>(tile + starts_at + 4 * part() * T, t);
-          });
-          add_steps<part() * steps, steps>(plain(weights), tile, sums);
+          const std::uint8_t* starts = tile + starts_at + 4 * part() * T;
+          start(starts, sums);
+          add_steps<part() * steps, steps>(plain(weights), tile, sums, starts);
           const std::size_t at = group_of<B, part()>(run) * layout::factor_bytes * P;
           const F d = factors(panel + layout::scales_at + at);
           each_token([&](std::size_t t) __attribute__((always_inline)) {
@@ -313,16 +325,21 @@ struct tile_kernel {
       } else if constexpr (in_words && B::code_offset == 0) { // no scale of these formats is negative
         simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
           const W scale = std::bit_cast<W>(spread_scales<layout, Isa>(panel, run * parts + part()));
-          add_steps<part() * steps, steps>(plain(weights), bytes, total, scale);
+          add_steps<part() * steps, steps>(plain(weights), bytes, total, nullptr, scale);
+        });
+      } else if constexpr (starts_in_words && T > 2) {
+        simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
+          const std::size_t group = run * parts + part();
+          const W scale = std::bit_cast<W>(spread_signed_scales<layout, Isa>(panel, group));
+          add_steps<part() * steps, steps>(plain(weights), bytes, total, tile + starts_at + 4 * group * T, scale);
         });
       } else {
         simd::unroll<parts>([&](auto part) __attribute__((always_inline)) {
           const std::size_t group = run * parts + part();
           I sums[T];
-          each_token([&](std::size_t t) __attribute__((always_inline)) {
-            sums[t] = of_token<I>(tile + starts_at + 4 * group * T, t);
-          });
-          add_steps<part() * steps, steps>(plain(weights), bytes, sums);
+          const std::uint8_t* starts = tile + starts_at + 4 * group * T;
+          start(starts, sums);
+          add_steps<part() * steps, steps>(plain(weights), bytes, sums, starts);
           const auto* scales = reinterpret_cast<const std::int8_t*>(panel + layout::scales_at + group * P);
           const I scale = simd::load_bytes<P, Isa>(scales);
           each_token([&](std::size_t t) __attribute__((always_inline)) {

@@ -35,6 +35,21 @@ constexpr int stored_bits() {
     return 8;
 }
 
+/// The largest of the codes that are multiplied.
+template <class B>
+constexpr int largest_code() {
+  if constexpr (requires { B::codes_by_nibble; }) {
+    int largest = 0;
+    for (const std::uint8_t code : B::codes_by_nibble)
+      largest = code > largest ? code : largest;
+    return largest;
+  } else if constexpr (requires { B::levels; }) {
+    return B::levels - 1;
+  } else {
+    return 127;
+  }
+}
+
 /// Levels that are looked up as a multiple of their index, what is left being small: level = factor * index + smallest + rest.
 /// Sums of products of both are kept in 16 bits longer than those of the levels.
 struct split_levels {
@@ -107,6 +122,14 @@ struct packed_layout {
   }
 
   static constexpr bool group_scales = super && group_size < super_block_size;
+  /// Sums of products that are kept in 16 bits start from what the offset takes off: then a group's final sums fit, whatever
+  /// happens to overflow on the way. A start is two words, of the first and the last two columns of all steps.
+  static constexpr bool starts_in_words = [] {
+    const int group_steps = group_size < run_size ? static_cast<int>(group_size) / 4 : 8;
+    const int above = largest_code<B>() - B::code_offset, largest = above > B::code_offset ? above : B::code_offset;
+    return simd::has_byte_pairs<Isa> && !word_codes && B::code_offset != 0 && super == group_scales &&
+           group_steps * 2 * 127 * largest < 32768;
+  }();
   static constexpr std::size_t factor_bytes = half_first<B> ? 2 : 4; ///< of a scale or offset that is no small integer
   static constexpr std::size_t scale_bytes = super ? (group_scales ? groups : 0) : groups * factor_bytes;
   static constexpr std::size_t minimum_bytes = !B::affine ? 0 : super ? groups : groups * factor_bytes;
