@@ -132,9 +132,9 @@ const bool registered = [] {
       add("encode_importance" + name, [&k](benchmark::State& s) { encode(s, k, true); });
       add("encode_memory" + name, [&k](benchmark::State& s) { encode_memory(s, k); });
       add("decode" + name, [&k](benchmark::State& s) { decode(s, k); });
-      const auto add_product = [&](const std::string& operation, product kind, std::size_t matrix_rows, unsigned threads = 1) {
+      const auto add_product = [&](const std::string& operation, product kind, std::size_t all_rows, unsigned threads = 1) {
         add(operation + name + (threads > 1 ? "/threads:" + std::to_string(threads) : ""),
-            [&k, level, kind, matrix_rows, threads](benchmark::State& s) { multiply(s, k, level, kind, matrix_rows, threads); });
+            [&k, level, kind, all_rows, threads](benchmark::State& s) { multiply(s, k, level, kind, all_rows, threads); });
       };
       add_product("dot", product::dot, rows);
       add_product("dot_values", product::dot_values, rows);

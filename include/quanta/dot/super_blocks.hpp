@@ -175,11 +175,17 @@ template <class Isa, super_format B>
 [[gnu::always_inline]] inline float dot_blocks(const B* row, const q8_k* activations, std::size_t blocks) {
   auto even = simd::fill<floats8<Isa>>(0.f), odd = even;
   std::size_t b = 0;
+  const bool ahead = blocks * super_block_size > long_row;
+  const auto read_ahead = [&]() __attribute__((always_inline)) {
+    if (ahead)
+      read_row_ahead<2 * sizeof(B)>(row + b);
+  };
   if constexpr (unpacks_blocks<Isa, B>) {
     if (blocks == 0)
       return 0.f;
     auto unpacked = row[0].template unpack<Isa>();
     for (; b + 2 <= blocks; b += 2) {
+      read_ahead();
       const auto next = row[b + 1].template unpack<Isa>();
       dot_super_block<Isa>(row[b], activations[b], even, unpacked);
       unpacked = row[b + 2 < blocks ? b + 2 : b].template unpack<Isa>();
@@ -187,6 +193,7 @@ template <class Isa, super_format B>
     }
   }
   for (; b + 2 <= blocks; b += 2) {
+    read_ahead();
     dot_super_block<Isa>(row[b], activations[b], even);
     dot_super_block<Isa>(row[b + 1], activations[b + 1], odd);
   }

@@ -4,8 +4,8 @@
 // A tile of T tokens holds, for each 32 (256) columns: the bytes, step after step, each step the four bytes y of each token
 // (for codes taken as words the factors of the words, y[0], y[2], then of their high bytes, y[1] - 256 y[0], y[3] - 256 y[2],
 // as int16); for each group of the weights and token, an int32: what sums start from so that the offset of the codes is taken
-// off, -offset * (sum of the group's bytes), or two int16, of the first and last two bytes of its steps; affine formats: the sums themselves, as scale * sum in float (or int16, two
-// neighbouring groups side by side); a float a token: its scale.
+// off, -offset * (sum of the group's bytes), or two int16, of the first and last two bytes of its steps; affine formats: the
+// sums themselves, as scale * sum in float (or int16, two neighbouring groups side by side); a float a token: its scale.
 #pragma once
 
 #include "quanta/encode/runs.hpp"

@@ -189,8 +189,8 @@ template <class Isa, class B>
   alignas(64) std::array<std::uint8_t, 16> scales[transposes_scales<layout> ? layout::rows : 1];
   for (std::size_t row = 0; row < layout::rows; ++row) {
     const B& block = blocks[row * stride];
-    // As many streams as rows are more than the hardware follows. Into the second level: rows are often a multiple of 4096 bytes
-    // apart and share a set of the first. Zen 4, AVX-512, GB/s: q4_K 5.8 to 10.3, q5_K 5.2 to 11.9 of a copy's 13.
+    // As many streams as rows are more than the hardware follows. Into the second level: rows are often a multiple of 4096
+    // bytes apart and share a set of the first. Zen 4, AVX-512, GB/s: q4_K 5.8 to 10.3, q5_K 5.2 to 11.9 of a copy's 13.
     for (std::size_t i = 0; i < sizeof(B); i += 64)
       simd::prefetch_second_level(reinterpret_cast<const std::uint8_t*>(&block) + i, ahead);
     if constexpr (!as_they_are)
