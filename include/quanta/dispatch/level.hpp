@@ -31,30 +31,30 @@ struct entries {
   static void dequantize(const void* in, std::size_t columns, float* values) {
     quanta::detail::dequantize_blocks<Isa>(static_cast<const B*>(in), blocks(columns), values);
   }
+  static void multiply(const void* matrix, std::size_t rows, std::size_t columns, const auto* x, float* y) {
+    quanta::detail::dot_rows<Isa>(static_cast<const B*>(matrix), rows, blocks(columns), x, y);
+  }
+  static auto partner_blocks(const void* activations) {
+    if constexpr (weight_format<B>)
+      return static_cast<const typename B::dot_partner*>(activations);
+    else
+      return static_cast<const float*>(activations);
+  }
   static void gemv(const void* matrix, std::size_t rows, std::size_t columns, const void* activations, float* y) {
-    if constexpr (weight_format<B>) {
-      const auto* x = static_cast<const typename B::dot_partner*>(activations);
-      quanta::detail::with_fast_activations<Isa, B>(x, rows, blocks(columns), [&](const auto* fast) {
-        quanta::detail::dot_rows<Isa>(static_cast<const B*>(matrix), rows, blocks(columns), fast, y);
-      });
-    } else
-      gemv_values(matrix, rows, columns, static_cast<const float*>(activations), y);
+    const auto product = [&](const auto* x) { multiply(matrix, rows, columns, x, y); };
+    quanta::detail::with_fast_activations<Isa, B>(partner_blocks(activations), rows, blocks(columns), product);
   }
   static void gemv_values(const void* matrix, std::size_t rows, std::size_t columns, const float* values, float* y) {
-    quanta::detail::dot_rows<Isa>(static_cast<const B*>(matrix), rows, blocks(columns), values, y);
+    multiply(matrix, rows, columns, values, y);
   }
   static float dot(const void* in, const void* activations, std::size_t columns) {
     float y;
-    if constexpr (weight_format<B>)
-      quanta::detail::dot_rows<Isa>(static_cast<const B*>(in), 1, blocks(columns),
-                                    static_cast<const typename B::dot_partner*>(activations), &y);
-    else
-      gemv_values(in, 1, columns, static_cast<const float*>(activations), &y);
+    multiply(in, 1, columns, partner_blocks(activations), &y);
     return y;
   }
   static float dot_values(const void* in, const float* values, std::size_t columns) {
     float y;
-    gemv_values(in, 1, columns, values, &y);
+    multiply(in, 1, columns, values, &y);
     return y;
   }
   static constexpr tensor_type partner() {
