@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "quanta/dispatch.hpp"
@@ -30,13 +31,15 @@ inline std::string escaped(std::string_view text) {
   return out;
 }
 
-/// One line on stderr: the file, the error's name, where and what.
+/// One line on stderr: the file, the error's name, where, what, and the system's reason.
 inline int report(const std::string& path, const quanta::error& why) {
   std::string line = fmt::format("quanta: {}: {}", escaped(path), quanta::name(why.code));
   if (why.offset != quanta::error::nowhere)
     line += fmt::format(" at byte {}", why.offset);
   if (!why.subject().empty() && why.subject() != path)
     line += fmt::format(": {}", why.subject());
+  if (why.system() != 0)
+    line += fmt::format(": {}", std::generic_category().message(why.system()));
   fmt::print(stderr, "{}\n", line);
   return failure;
 }

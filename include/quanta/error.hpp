@@ -93,8 +93,8 @@ static_assert(errc_names.size() == static_cast<std::size_t>(errc::accumulator_ov
 /// The name of an error as tools print it, e.g. "bad_magic".
 constexpr std::string_view name(errc code) { return detail::errc_names[static_cast<std::size_t>(code)]; }
 
-/// An error, where it happened, and on what: `subject` is a key or tensor name, escaped (printable ASCII only) and cut
-/// to 64 characters, so that it can be printed as it is.
+/// An error, where it happened, on what, and the system's reason for it: `subject` is a key, a tensor or a file, escaped
+/// (printable ASCII only) and cut to 64 characters, so that it can be printed as it is.
 struct error {
   static constexpr std::uint64_t nowhere = ~std::uint64_t{0};
   static constexpr std::size_t subject_capacity = 64;
@@ -103,7 +103,8 @@ struct error {
   std::uint64_t offset = nowhere; ///< byte offset in the file, or `nowhere`
 
   constexpr error() = default;
-  constexpr error(errc why, std::uint64_t where = nowhere, std::string_view what = {}) : code(why), offset(where) {
+  constexpr error(errc why, std::uint64_t where = nowhere, std::string_view what = {}, int system_reason = 0)
+      : code(why), offset(where), system_(system_reason) {
     for (char c : what) {
       constexpr std::string_view hex = "0123456789abcdef";
       const auto byte = static_cast<unsigned char>(c);
@@ -122,8 +123,13 @@ struct error {
   }
 
   constexpr std::string_view subject() const { return {text_.data(), length_}; }
+  /// The system's number for the reason (errno), or 0: no call of the system failed.
+  constexpr int system() const { return system_; }
+  /// The same error on a subject that is known only further out.
+  constexpr error about(std::string_view what) const { return error(code, offset, what, system_); }
 
 private:
+  int system_ = 0;
   std::array<char, subject_capacity> text_{};
   std::uint8_t length_ = 0;
 };

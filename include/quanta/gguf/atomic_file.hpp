@@ -1,7 +1,6 @@
 // A file that appears under its name only when it is complete.
 #pragma once
 
-#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <span>
@@ -11,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "quanta/error.hpp"
+#include "quanta/gguf/system_error.hpp"
 
 namespace quanta::gguf {
 
@@ -33,7 +32,7 @@ public:
     struct stat status {};
     if (::stat(target.c_str(), &status) == 0) {
       if (!S_ISREG(status.st_mode))
-        return error(errc::not_regular, error::nowhere, target);
+        return error(errc::not_regular, error::nowhere, target, S_ISDIR(status.st_mode) ? EISDIR : 0);
       if (!overwrite)
         return error(errc::exists, error::nowhere, target);
     }
@@ -91,13 +90,7 @@ public:
   const std::string& temporary_name() const { return temporary_; }
 
 private:
-  error failure() const {
-    const errc why = errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? errc::no_space
-                     : errno == EEXIST                                    ? errc::exists
-                     : errno == ENAMETOOLONG                              ? errc::bad_path
-                                                                          : errc::io_error;
-    return error(why, error::nowhere, target_);
-  }
+  error failure() const { return system_error(errno, target_); }
   void discard() {
     if (descriptor_ >= 0)
       ::close(descriptor_);

@@ -97,13 +97,13 @@ public:
     if (v.type == value_type::string) {
       const auto text = string();
       if (!text)
-        return error(text.error().code, text.error().offset, key);
+        return text.error().about(key);
       return value::of(*text);
     }
     if (v.type != value_type::array) {
       v.bytes.resize(fixed_size(v.type));
       if (const auto done = read(v.bytes); !done)
-        return error(done.error().code, done.error().offset, key);
+        return done.error().about(key);
       if (v.type == value_type::boolean && v.bytes[0] > std::byte{1})
         return error(errc::bad_bool, where, key);
       return v;
@@ -116,7 +116,7 @@ private:
     const std::uint64_t where = offset_;
     const auto element = number<std::uint32_t>();
     if (!element)
-      return error(element.error().code, element.error().offset, key);
+      return element.error().about(key);
     if (*element >= value_type_count)
       return error(errc::bad_array_type, where, key);
     v.element = static_cast<value_type>(*element);
@@ -124,7 +124,7 @@ private:
       return error(errc::nesting, where, key);
     const auto count = number<std::uint64_t>();
     if (!count)
-      return error(count.error().code, count.error().offset, key);
+      return count.error().about(key);
     const std::uint64_t smallest = v.element == value_type::string ? 8 : fixed_size(v.element);
     if (*count > longest)
       return error(errc::array_too_long, where, key);
@@ -135,7 +135,7 @@ private:
       for (std::uint64_t i = 0; i < *count; ++i) {
         const auto text = string();
         if (!text)
-          return error(text.error().code, text.error().offset, key);
+          return text.error().about(key);
         const packed<std::uint64_t> length(text->size());
         const auto* prefix = reinterpret_cast<const std::byte*>(&length);
         v.bytes.insert(v.bytes.end(), prefix, prefix + 8);
@@ -146,7 +146,7 @@ private:
     }
     v.bytes.resize(static_cast<std::size_t>(*count * smallest));
     if (const auto done = read(v.bytes); !done)
-      return error(done.error().code, done.error().offset, key);
+      return done.error().about(key);
     if (v.element == value_type::boolean && std::ranges::any_of(v.bytes, [](std::byte b) { return b > std::byte{1}; }))
       return error(errc::bad_bool, where, key);
     return v;

@@ -1,7 +1,6 @@
 // Where the bytes of a model file come from.
 #pragma once
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -13,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "quanta/error.hpp"
+#include "quanta/gguf/system_error.hpp"
 
 namespace quanta::gguf {
 
@@ -52,13 +51,13 @@ public:
     // Without O_NONBLOCK, opening a FIFO would wait for its writer.
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0)
-      return error(errno == ENAMETOOLONG ? errc::bad_path : errc::io_error, error::nowhere, path);
+      return system_error(errno, path);
     auto file = std::shared_ptr<file_source>(new file_source(descriptor));
     struct stat status {};
     if (::fstat(descriptor, &status) != 0)
-      return error(errc::io_error, error::nowhere, path);
+      return system_error(errno, path);
     if (!S_ISREG(status.st_mode))
-      return error(errc::not_regular, error::nowhere, path);
+      return error(errc::not_regular, error::nowhere, path, S_ISDIR(status.st_mode) ? EISDIR : 0);
     file->size_ = static_cast<std::uint64_t>(status.st_size);
     file->device_ = status.st_dev;
     file->inode_ = status.st_ino;
@@ -75,7 +74,7 @@ public:
       if (count < 0 && errno == EINTR)
         continue;
       if (count < 0)
-        return error(errc::io_error, offset);
+        return system_error(errno, {}, offset);
       if (count == 0) // cut since it was opened, or a bound that the caller did not check
         return error(errc::truncated, offset);
       offset += static_cast<std::uint64_t>(count);
