@@ -1,7 +1,9 @@
 // The parallel_for of quanta::threads: every piece once, whoever calls it from wherever.
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
+#include <new>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "quanta/parallel.hpp"
@@ -58,20 +60,51 @@ TEST_CASE("two threads may share one object") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("an exception of the calling thread waits for the others") {
-  const quanta::threads parallel_for(2);
+TEST_CASE("the first exception of any thread reaches the caller when all pieces have ended") {
+  const quanta::threads parallel_for(4);
   const auto caller = std::this_thread::get_id();
-  const auto fail = [&](std::size_t, std::size_t) {
-    if (std::this_thread::get_id() == caller)
-      throw std::runtime_error("mine");
-  };
-  bool thrown = false;
-  for (int round = 0; round < 1000 && !thrown; ++round) // the other thread may take all pieces
-    try {
-      parallel_for(100, fail);
-    } catch (const std::runtime_error&) {
-      thrown = true;
-    }
-  CHECK(thrown);
+  for (const bool by_caller : {true, false}) {
+    std::atomic<int> running = 0;
+    bool thrown = false;
+    for (int round = 0; round < 5000 && !thrown; ++round) // other threads may take all pieces
+      try {
+        parallel_for(100, [&](std::size_t, std::size_t) {
+          ++running;
+          std::this_thread::yield();
+          --running;
+          if ((std::this_thread::get_id() == caller) == by_caller)
+            throw std::runtime_error("mine");
+        });
+      } catch (const std::runtime_error&) {
+        thrown = true;
+        CHECK(running == 0);
+      }
+    CHECK(thrown);
+    CHECK(visits(parallel_for, 100) == std::vector<int>(100, 1)); // and nothing of it is left
+  }
+}
+
+TEST_CASE("every thread may throw") {
+  const quanta::threads parallel_for(3);
+  for (int round = 0; round < 200; ++round)
+    CHECK_THROWS_AS(parallel_for(50, [](std::size_t, std::size_t) { throw std::bad_alloc(); }), std::bad_alloc);
   CHECK(visits(parallel_for, 100) == std::vector<int>(100, 1));
 }
+
+#if defined(__GLIBC__)
+TEST_CASE("where no thread can be started, the caller does the work") {
+  pthread_attr_t usual, huge;
+  REQUIRE(::pthread_getattr_default_np(&usual) == 0);
+  REQUIRE(::pthread_attr_init(&huge) == 0);
+  REQUIRE(::pthread_attr_setstacksize(&huge, std::size_t{1} << 47) == 0); // more than the address space
+  REQUIRE(::pthread_setattr_default_np(&huge) == 0);
+  const quanta::threads parallel_for(4);
+  const auto caller = std::this_thread::get_id();
+  bool alone = true;
+  for (int round = 0; round < 3; ++round)
+    parallel_for(100, [&](std::size_t, std::size_t) { alone = alone && std::this_thread::get_id() == caller; });
+  CHECK(alone);
+  CHECK(visits(parallel_for, 100) == std::vector<int>(100, 1));
+  CHECK(::pthread_setattr_default_np(&usual) == 0);
+}
+#endif
