@@ -4,7 +4,7 @@
 #include <map>
 #include <sstream>
 
-#include "quanta/recipe/plan.hpp"
+#include "quanta/recipe/overrides.hpp"
 
 namespace {
 
@@ -90,19 +90,76 @@ TEST_CASE("importance, quantized sources and overrides") {
   CHECK(recipe::make_plan(mix::iq2_xxs, model, tensors).error().code == quanta::errc::importance_required);
   CHECK(recipe::make_plan(mix::q2_k_s, model, tensors).error().subject() == "blk.0.ffn_up.weight");
   recipe::plan_options o;
-  o.overrides = {{"blk.*up", tensor_type::q8_0}};
+  o.overrides = {*recipe::parse_override("blk.*up=q8_0"), *recipe::parse_override("up=f16"),
+                 *recipe::parse_override("^up=f16")};
   o.token_embedding = tensor_type::q4_0;
   auto p = recipe::make_plan(mix::q4_k_m, model, tensors, o);
   REQUIRE(p);
   CHECK(p->tensors[0].type == tensor_type::q4_0);
   CHECK(p->tensors[1].type == tensor_type::f32);
   CHECK(p->tensors[2].copied);
-  CHECK(p->tensors[3].type == tensor_type::q8_0);
+  CHECK(p->tensors[3].type == tensor_type::q8_0); // the first match wins
+  CHECK(p->matches == std::vector<std::size_t>{1, 1, 0});
+  for (const char* activations : {"up=q8_k", "up=q8_1", "up=i32", "up=q9", "up="})
+    CHECK(recipe::parse_override(activations).error().code == quanta::errc::bad_type);
+  for (const char* pattern : {"=q8_0", "q8_0", "*up=q8_0", "(up=q8_0"})
+    CHECK(recipe::parse_override(pattern).error().code == quanta::errc::bad_pattern);
   auto quantized = tensors;
   quantized[1].type = tensor_type::q4_0;
   CHECK(recipe::make_plan(mix::q4_k_m, model, quantized).error().code == quanta::errc::unsupported_type);
   // tied embeddings take the output's rule
   CHECK(recipe::make_plan(mix::q4_k_m, model, tensors)->tensors[0].type == tensor_type::q6_k);
+}
+
+TEST_CASE("a matrix without an entry for a weight does not count for it") {
+  std::vector<recipe::tensor_shape> tensors{{"blk.0.attn_k.weight", {256, 10}, tensor_type::f16},
+                                            {"blk.0.ffn_up.weight", {256, 10}, tensor_type::f16, false}};
+  recipe::plan_options o;
+  o.importance = true;
+  const auto p = recipe::make_plan(mix::iq2_xxs, {"llama", 1, 1, 1, 0}, tensors, o);
+  REQUIRE(!p);
+  CHECK(p.error().code == quanta::errc::importance_required);
+  CHECK(p.error().subject() == "blk.0.ffn_up.weight");
+  CHECK(recipe::make_plan(mix::q4_k_m, {"llama", 1, 1, 1, 0}, tensors, o));
+}
+
+TEST_CASE("trailing dimensions of one do not count, and tensors without elements are kept") {
+  const std::vector<recipe::tensor_shape> tensors{{"a.weight", {256, 1}, tensor_type::f32},
+                                                  {"b.weight", {256, 4, 1}, tensor_type::f32},
+                                                  {"c.weight", {256, 4, 2}, tensor_type::f32},
+                                                  {"d.weight", {256, 0}, tensor_type::f16},
+                                                  {"e.weight", {}, tensor_type::f32},
+                                                  {"f.weight", {0, 4}, tensor_type::f32}};
+  const auto p = recipe::make_plan(mix::mxfp4_moe, {"llama", 1, 1, 1, 0}, tensors);
+  REQUIRE(p);
+  const tensor_type wanted[] = {tensor_type::f32, tensor_type::q8_0, tensor_type::mxfp4,
+                                tensor_type::f16, tensor_type::f32,  tensor_type::f32};
+  for (std::size_t i = 0; i < 6; ++i) {
+    CAPTURE(i);
+    CHECK(p->tensors[i].type == wanted[i]);
+  }
+  CHECK(p->tensors[3].bytes == 0);
+  CHECK(p->tensors[4].bytes == 4);
+}
+
+TEST_CASE("rows that no block divides become f16, whatever the mix") {
+  for (const auto& m : recipe::mixes) {
+    CAPTURE(m.name);
+    recipe::plan_options o;
+    o.importance = true;
+    const auto p = recipe::make_plan(m.id, {"llama", 1, 1, 1, 0}, {{"a.weight", {3, 3, 4, 8}, tensor_type::f32}}, o);
+    REQUIRE(p);
+    const bool plain = m.id == mix::f32 || m.id == mix::f16 || m.id == mix::bf16;
+    CHECK(p->tensors[0].type == (plain ? m.base : tensor_type::f16));
+    CHECK(p->tensors[0].fallback_from.has_value() == !plain);
+  }
+}
+
+TEST_CASE("sizes beyond 2^60 bytes are refused") {
+  const std::vector<recipe::tensor_shape> large(20, {"a.weight", {std::uint64_t{1} << 40, 1 << 15}, tensor_type::f32});
+  CHECK(recipe::make_plan(mix::f32, {}, large).error().code == quanta::errc::size_overflow);
+  CHECK(recipe::make_plan(mix::f32, {}, {{"a.weight", {std::uint64_t{1} << 40, 1 << 17}, tensor_type::f32}}).error().code ==
+        quanta::errc::size_overflow);
 }
 
 TEST_CASE("the demo model gets the types of the reference") {

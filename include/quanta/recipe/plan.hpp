@@ -2,7 +2,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdlib>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,19 +22,22 @@ struct tensor_shape {
   std::string name;
   std::vector<std::uint64_t> dims; ///< dims[0] is the row length
   tensor_type type = tensor_type::f16;
+  bool has_importance = true; ///< where an importance matrix is at hand: it says something of this tensor
 };
+/// Weights whose name matches get a type; recipe/overrides.hpp makes such rules from regular expressions.
 struct override_rule {
-  std::string pattern; ///< a part of the name; `*` stands for anything
+  std::function<bool(const std::string& name)> matches;
   tensor_type type;
 };
 struct plan_options {
   bool importance = false;        ///< an importance matrix is at hand
+  bool copy = false;              ///< nothing is converted
   bool pure = false;              ///< the base type everywhere
   bool leave_output = false;      ///< copy output.weight
   bool allow_requantize = false;  ///< sources may be quantized already
   bool allow_fallback = true;     ///< rows that are no whole blocks may get another type
   std::optional<tensor_type> output, token_embedding;
-  std::vector<override_rule> overrides; ///< the first match wins, before the rules
+  std::vector<override_rule> overrides; ///< the first match wins; the mix' rules then neither decide nor count the tensor
 };
 
 struct planned_tensor {
@@ -48,6 +51,7 @@ struct planned_tensor {
 };
 struct plan {
   std::vector<planned_tensor> tensors; ///< in the order of processing and of the output file
+  std::vector<std::size_t> matches;    ///< for each override, the weights whose names it matches
   std::uint64_t bytes = 0;             ///< tensor data, each padded to 32
   std::uint64_t elements = 0;
   double bits_per_weight() const { return elements ? 8.0 * static_cast<double>(bytes) / static_cast<double>(elements) : 0; }
@@ -66,23 +70,16 @@ inline std::int64_t layer_of(std::string_view name) {
   return i > 4 && i < name.size() && name[i] == '.' ? n : -1;
 }
 
-/// Whether `pattern` matches some part of the text; `*` stands for any run of characters.
-inline bool contains_pattern(std::string_view text, std::string_view pattern) {
-  std::size_t at = 0;
-  while (!pattern.empty()) {
-    const std::size_t star = pattern.find('*');
-    const std::string_view piece = pattern.substr(0, star);
-    at = text.find(piece, at);
-    if (at == std::string_view::npos)
-      return false;
-    at += piece.size();
-    pattern = star == std::string_view::npos ? std::string_view{} : pattern.substr(star + 1);
-  }
-  return true;
+/// Dimensions up to the last that is more than 1, at least one: trailing ones do not make a vector a matrix.
+inline std::size_t rank(const tensor_shape& t) {
+  std::size_t n = t.dims.size();
+  while (n > 1 && t.dims[n - 1] <= 1)
+    --n;
+  return n < 1 ? 1 : n;
 }
 
 inline bool is_converted(const tensor_shape& t) {
-  if (!t.name.ends_with("weight") || t.dims.size() < 2)
+  if (!t.name.ends_with("weight") || rank(t) < 2 || t.dims[0] == 0)
     return false;
   for (const std::string_view part :
        {"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d", "attn_rel_b.weight", "time_mix_first.weight", "time_mix_w0.weight",
@@ -127,86 +124,147 @@ inline bool needs_importance(tensor_type type, mix recipe) {
 
 } // namespace detail
 
-/// Decides the type of every tensor. Errors, with the tensor: importance_required; bad_row (no fallback possible or
-/// allowed); unsupported_type (already quantized, without permission to quantize again); size_overflow.
-inline result<plan> make_plan(mix recipe, const model_shape& model, const std::vector<tensor_shape>& tensors,
-                              const plan_options& options = {}) {
-  std::vector<std::size_t> order(tensors.size());
-  for (std::size_t i = 0; i < order.size(); ++i)
-    order[i] = i;
-  // Not stable_sort: libstdc++ 12's warns under clang 19, and it allocates; the index decides among equals instead.
-  std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
-    const std::int64_t x = detail::layer_of(tensors[a].name), y = detail::layer_of(tensors[b].name);
-    return x != y ? x < y : tensors[a].name != tensors[b].name ? tensors[a].name < tensors[b].name : a < b;
-  });
-  const bool tied = std::ranges::none_of(tensors, [](const tensor_shape& t) { return t.name == "output.weight"; });
-  situation s;
-  s.recipe = recipe;
-  s.heads_per_group = model.kv_heads > 0 ? model.heads / model.kv_heads : 1;
-  s.experts = model.experts;
-  s.falcon = model.architecture == "falcon";
-  s.is_70b = model.architecture == "llama" && model.layers == 80 && model.heads != model.kv_heads;
-  s.importance = options.importance;
-  std::size_t values = 0, counters[16] = {};
-  for (const tensor_shape& t : tensors)
-    values += detail::role_of(t.name, tied) == role::attention_v && detail::is_converted(t);
+namespace detail {
 
-  plan result;
-  for (const std::size_t index : order) {
+/// Plans one tensor after the other, in the order in which the rules count them.
+class planner {
+public:
+  planner(mix recipe, const model_shape& model, const std::vector<tensor_shape>& tensors, const plan_options& options)
+      : recipe_(info(recipe)), model_(model), tensors_(tensors), options_(options) {
+    tied_ = std::ranges::none_of(tensors, [](const tensor_shape& t) { return t.name == "output.weight"; });
+    state_.recipe = recipe;
+    state_.heads_per_group = model.kv_heads > 0 ? model.heads / model.kv_heads : 1;
+    state_.experts = model.experts;
+    state_.falcon = model.architecture == "falcon";
+    state_.is_70b = model.architecture == "llama" && model.layers == 80 && model.heads != model.kv_heads;
+    state_.importance = options.importance;
+    for (const tensor_shape& t : tensors)
+      values_ += role_of(t.name, tied_) == role::attention_v && is_converted(t);
+  }
+
+  result<plan> make() {
+    plan all;
+    all.matches.resize(options_.overrides.size());
+    for (const std::size_t index : order()) {
+      auto p = plan_tensor(index, all.matches);
+      if (!p)
+        return p.error();
+      all.bytes += (p->bytes + 31) / 32 * 32; // a tensor has less than 2^60 bytes: no sum wraps before it is refused
+      all.elements += p->elements;
+      if (all.bytes > most_bytes)
+        return error(errc::size_overflow, error::nowhere, p->shape.name);
+      all.tensors.push_back(std::move(*p));
+    }
+    return all;
+  }
+
+private:
+  static constexpr std::uint64_t most_bytes = std::uint64_t{1} << 60;
+
+  /// By layer, then by name: also the order of the output file.
+  std::vector<std::size_t> order() const {
+    std::vector<std::int64_t> layers;
+    std::vector<std::size_t> order;
+    for (const tensor_shape& t : tensors_) {
+      order.push_back(order.size());
+      layers.push_back(layer_of(t.name));
+    }
+    // Not stable_sort: libstdc++ 12's warns under clang 19, and it allocates; the index decides among equals instead.
+    std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
+      return layers[a] != layers[b]                ? layers[a] < layers[b]
+             : tensors_[a].name != tensors_[b].name ? tensors_[a].name < tensors_[b].name
+                                                    : a < b;
+    });
+    return order;
+  }
+
+  result<planned_tensor> plan_tensor(std::size_t index, std::vector<std::size_t>& matches) {
     planned_tensor p;
     p.index = index;
-    p.shape = tensors[index];
+    p.shape = tensors_[index];
     const tensor_shape& t = p.shape;
     const type_info* source = find_type(t.type);
+    if (!source)
+      return error(errc::bad_type, error::nowhere, t.name);
     p.elements = 1;
     for (const std::uint64_t d : t.dims) {
-      if (d != 0 && p.elements > (std::uint64_t{1} << 62) / d)
+      if (d != 0 && p.elements > (std::uint64_t{1} << 56) / d) // and no type has more bytes a value than 8
         return error(errc::size_overflow, error::nowhere, t.name);
       p.elements *= d;
     }
     p.type = t.type;
-    p.copied = !detail::is_converted(t) || (options.leave_output && t.name == "output.weight");
-    if (!p.copied) {
-      const role which = detail::role_of(t.name, tied);
-      const std::int64_t layer = detail::layer_of(t.name);
-      s.counter = counters[static_cast<std::size_t>(which)]++;
-      s.index = which != role::attention_v && model.experts > 1 && layer >= 0 ? static_cast<std::size_t>(layer) : s.counter;
-      s.count = which == role::attention_v ? values : static_cast<std::size_t>(model.layers);
-      s.expert_tensor = t.dims.size() == 3;
-      p.type = options.pure ? info(recipe).base : choose_type(which, s);
-      const auto divides = [&](tensor_type type) { return t.dims[0] % find_type(type)->block_size == 0; };
-      if (which == role::output && !options.pure && !divides(info(recipe).base) && info(recipe).base != tensor_type::f32)
-        p.type = tensor_type::q8_0;
-      if (which == role::output && options.output)
-        p.type = *options.output;
-      if (t.name == "token_embd.weight" && options.token_embedding)
-        p.type = *options.token_embedding;
-      for (const override_rule& rule : options.overrides)
-        if (detail::contains_pattern(t.name, rule.pattern)) {
-          p.type = rule.type;
-          break;
-        }
-      if (!divides(p.type)) {
-        const auto other = fallback_type(p.type);
-        if (!options.allow_fallback || !other)
-          return error(errc::bad_row, error::nowhere, t.name);
-        p.fallback_from = p.type;
-        p.type = divides(*other) ? *other : tensor_type::f16;
-      }
-      if (detail::needs_importance(p.type, recipe) && !options.importance && which != role::token_embedding &&
-          which != role::output)
-        return error(errc::importance_required, error::nowhere, t.name);
-      p.copied = p.type == t.type;
-      if (!p.copied && source->block_size > 1 && !options.allow_requantize)
-        return error(errc::unsupported_type, error::nowhere, t.name);
-    }
-    const type_info* info = find_type(p.type);
-    p.bytes = p.elements / info->block_size * info->block_bytes;
-    result.bytes += (p.bytes + 31) / 32 * 32;
-    result.elements += p.elements;
-    result.tensors.push_back(std::move(p));
+    p.copied = options_.copy || !is_converted(t) || (options_.leave_output && t.name == "output.weight");
+    if (!p.copied)
+      if (const auto done = choose(p, *source, matches); !done)
+        return done.error();
+    const type_info* chosen = find_type(p.type);
+    p.bytes = p.elements / chosen->block_size * chosen->block_bytes;
+    return p;
   }
-  return result;
+
+  /// The type of a weight that is converted, with its fallback, and whether that is allowed.
+  result<void> choose(planned_tensor& p, const type_info& source, std::vector<std::size_t>& matches) {
+    const tensor_shape& t = p.shape;
+    const role which = role_of(t.name, tied_);
+    p.type = wanted_type(t, which, matches);
+    const auto divides = [&](tensor_type type) { return t.dims[0] % find_type(type)->block_size == 0; };
+    if (!divides(p.type)) {
+      if (!options_.allow_fallback)
+        return error(errc::bad_row, error::nowhere, t.name);
+      p.fallback_from = p.type;
+      const auto other = fallback_type(p.type);
+      p.type = other && divides(*other) ? *other : tensor_type::f16;
+    }
+    if (needs_importance(p.type, recipe_.id) && !(options_.importance && t.has_importance) && which != role::token_embedding &&
+        which != role::output)
+      return error(errc::importance_required, error::nowhere, t.name);
+    p.copied = p.type == t.type;
+    if (!p.copied && source.block_size > 1 && !options_.allow_requantize)
+      return error(errc::unsupported_type, error::nowhere, t.name);
+    return {};
+  }
+  tensor_type wanted_type(const tensor_shape& t, role which, std::vector<std::size_t>& matches) {
+    const override_rule* first = nullptr;
+    for (std::size_t i = 0; i < options_.overrides.size(); ++i)
+      if (options_.overrides[i].matches(t.name)) {
+        ++matches[i];
+        first = first ? first : &options_.overrides[i];
+      }
+    if (first)
+      return first->type;
+    if (which == role::output && options_.output)
+      return *options_.output;
+    if (t.name == "token_embd.weight" && options_.token_embedding)
+      return *options_.token_embedding;
+    if (options_.pure)
+      return recipe_.base;
+    const std::int64_t layer = layer_of(t.name);
+    state_.counter = counters_[static_cast<std::size_t>(which)]++;
+    state_.index =
+        which != role::attention_v && model_.experts > 1 && layer >= 0 ? static_cast<std::size_t>(layer) : state_.counter;
+    state_.count = which == role::attention_v ? values_ : static_cast<std::size_t>(model_.layers);
+    state_.expert_tensor = t.dims.size() > 2 && t.dims[2] > 1;
+    if (which == role::output && t.dims[0] % find_type(recipe_.base)->block_size != 0)
+      return tensor_type::q8_0;
+    return choose_type(which, state_);
+  }
+
+  const mix_info& recipe_;
+  const model_shape& model_;
+  const std::vector<tensor_shape>& tensors_;
+  const plan_options& options_;
+  situation state_;
+  bool tied_ = false;
+  std::size_t values_ = 0, counters_[16] = {};
+};
+
+} // namespace detail
+
+/// Decides the type of every tensor. Errors, with the tensor: importance_required; bad_row (no fallback allowed);
+/// unsupported_type (already quantized, without permission to quantize again); bad_type; size_overflow.
+inline result<plan> make_plan(mix recipe, const model_shape& model, const std::vector<tensor_shape>& tensors,
+                              const plan_options& options = {}) {
+  return detail::planner(recipe, model, tensors, options).make();
 }
 
 /// The tensors of a Llama: what `make_plan` needs to say how large a model would become without having it.
