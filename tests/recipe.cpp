@@ -9,8 +9,8 @@
 namespace {
 
 namespace recipe = quanta::recipe;
-using recipe::mix;
 using quanta::tensor_type;
+using recipe::mix;
 
 recipe::plan plan_of(mix id, bool large, bool importance = false) {
   auto p = recipe::make_plan(id, large ? recipe::llama_3_70b_shape() : recipe::llama_3_8b_shape(),
@@ -124,12 +124,10 @@ TEST_CASE("a matrix without an entry for a weight does not count for it") {
 }
 
 TEST_CASE("trailing dimensions of one do not count, and tensors without elements are kept") {
-  const std::vector<recipe::tensor_shape> tensors{{"a.weight", {256, 1}, tensor_type::f32},
-                                                  {"b.weight", {256, 4, 1}, tensor_type::f32},
-                                                  {"c.weight", {256, 4, 2}, tensor_type::f32},
-                                                  {"d.weight", {256, 0}, tensor_type::f16},
-                                                  {"e.weight", {}, tensor_type::f32},
-                                                  {"f.weight", {0, 4}, tensor_type::f32}};
+  const std::vector<recipe::tensor_shape> tensors{
+      {"a.weight", {256, 1}, tensor_type::f32},    {"b.weight", {256, 4, 1}, tensor_type::f32},
+      {"c.weight", {256, 4, 2}, tensor_type::f32}, {"d.weight", {256, 0}, tensor_type::f16},
+      {"e.weight", {}, tensor_type::f32},          {"f.weight", {0, 4}, tensor_type::f32}};
   const auto p = recipe::make_plan(mix::mxfp4_moe, {"llama", 1, 1, 1, 0}, tensors);
   REQUIRE(p);
   const tensor_type wanted[] = {tensor_type::f32, tensor_type::q8_0, tensor_type::mxfp4,

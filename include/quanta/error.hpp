@@ -70,6 +70,7 @@ enum class errc : std::uint8_t {
   io_error,
   out_of_memory,
   no_space,
+  interrupted,
   // int8 tensors
   bad_scale,
   bad_zero_point,
@@ -77,6 +78,7 @@ enum class errc : std::uint8_t {
 };
 
 namespace detail {
+// clang-format off
 inline constexpr std::array errc_names = std::to_array<std::string_view>({
     "truncated", "truncated_data", "bad_magic", "bad_version", "wrong_endian", "count_too_large", "string_too_long",
     "array_too_long", "key_empty", "key_too_long", "bad_key_char", "bad_utf8", "key_duplicate", "bad_value_type",
@@ -84,8 +86,9 @@ inline constexpr std::array errc_names = std::to_array<std::string_view>({
     "name_nul", "bad_n_dims", "bad_dim", "bad_type", "bad_row", "size_overflow", "bad_offset", "overlap", "gap", "order",
     "trailing", "split_mismatch", "nonfinite_scale", "nonfinite_value", "unsupported_type", "importance_required",
     "importance_mismatch", "bad_importance", "bad_pattern", "shape_mismatch", "missing_tensor", "bad_path", "not_regular",
-    "exists", "io_error", "out_of_memory", "no_space", "bad_scale", "bad_zero_point", "accumulator_overflow",
+    "exists", "io_error", "out_of_memory", "no_space", "interrupted", "bad_scale", "bad_zero_point", "accumulator_overflow",
 });
+// clang-format on
 static_assert(errc_names.size() == static_cast<std::size_t>(errc::accumulator_overflow) + 1, "every errc has a name");
 } // namespace detail
 

@@ -11,8 +11,8 @@ namespace quanta {
 /// Importance by the name of the weight: a number a column, for each expert, expert after expert.
 struct importance_matrix {
   std::map<std::string, std::vector<float>, std::less<>> entries;
-  std::vector<std::string> datasets;   ///< what it was measured on
-  std::optional<std::int64_t> chunks;  ///< pieces of text that were read
+  std::vector<std::string> datasets;  ///< what it was measured on
+  std::optional<std::int64_t> chunks; ///< pieces of text that were read
 };
 
 namespace detail {

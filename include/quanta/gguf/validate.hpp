@@ -45,22 +45,31 @@ inline bool finite_block(const type_info& type, const std::byte* p) {
 
 } // namespace detail
 
-/// Reads a tensor in pieces of about 1 MiB and checks every block. Errors: nonfinite_value (plain types) or
-/// nonfinite_scale, with the byte offset of the block in the file; those of file::read.
+/// The first block of some whole ones whose scale, or value, is not finite: its byte offset; empty if all are.
+inline std::optional<std::size_t> find_nonfinite(const type_info& type, std::span<const std::byte> blocks) {
+  for (std::size_t at = 0; at < blocks.size(); at += type.block_bytes)
+    if (!detail::finite_block(type, blocks.data() + at))
+      return at;
+  return std::nullopt;
+}
+/// What find_nonfinite found is a nonfinite_value in plain types, in others a nonfinite_scale.
+inline errc nonfinite_error(const type_info& type) {
+  return type.block_size == 1 ? errc::nonfinite_value : errc::nonfinite_scale;
+}
+
+/// Reads a tensor in pieces of about 1 MiB and checks every block. Errors: nonfinite_error, with the byte offset of the
+/// block in the file; those of file::read.
 inline result<void> validate_values(const file& from, const tensor_info& tensor) {
   const type_info& type = *find_type(tensor.type);
-  const bool plain = type.block_size == 1;
-  std::vector<std::byte> piece(
-      std::min<std::uint64_t>(tensor.bytes, (std::size_t{1} << 20) / type.block_bytes * type.block_bytes));
+  std::vector<std::byte> piece(static_cast<std::size_t>(
+      std::min<std::uint64_t>(tensor.bytes, (std::size_t{1} << 20) / type.block_bytes * type.block_bytes)));
   for (std::uint64_t first = 0; first < tensor.bytes; first += piece.size()) {
     const auto part =
         std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), tensor.bytes - first)));
     if (const auto done = from.read(tensor, first, part); !done)
-      return done.error();
-    for (std::size_t at = 0; at < part.size(); at += type.block_bytes)
-      if (!detail::finite_block(type, part.data() + at))
-        return error(plain ? errc::nonfinite_value : errc::nonfinite_scale, from.data_offset() + tensor.offset + first + at,
-                     tensor.name);
+      return done;
+    if (const auto at = find_nonfinite(type, part))
+      return error(nonfinite_error(type), from.data_offset() + tensor.offset + first + *at, tensor.name);
   }
   return {};
 }
@@ -69,7 +78,7 @@ inline result<void> validate_values(const file& from, const tensor_info& tensor)
 inline result<void> validate_values(const file& from) {
   for (const tensor_info& tensor : from.tensors())
     if (const auto done = validate_values(from, tensor); !done)
-      return done.error();
+      return done;
   return {};
 }
 

@@ -30,12 +30,12 @@ struct override_rule {
   tensor_type type;
 };
 struct plan_options {
-  bool importance = false;        ///< an importance matrix is at hand
-  bool copy = false;              ///< nothing is converted
-  bool pure = false;              ///< the base type everywhere
-  bool leave_output = false;      ///< copy output.weight
-  bool allow_requantize = false;  ///< sources may be quantized already
-  bool allow_fallback = true;     ///< rows that are no whole blocks may get another type
+  bool importance = false;       ///< an importance matrix is at hand
+  bool copy = false;             ///< nothing is converted
+  bool pure = false;             ///< the base type everywhere
+  bool leave_output = false;     ///< copy output.weight
+  bool allow_requantize = false; ///< sources may be quantized already
+  bool allow_fallback = true;    ///< rows that are no whole blocks may get another type
   std::optional<tensor_type> output, token_embedding;
   std::vector<override_rule> overrides; ///< the first match wins; the mix' rules then neither decide nor count the tensor
 };
@@ -78,16 +78,22 @@ inline std::size_t rank(const tensor_shape& t) {
   return n < 1 ? 1 : n;
 }
 
+/// Weights with one of these in their names stay as they are: norms, gates, convolutions and other small tensors.
+// clang-format off
+inline constexpr std::array kept_parts = std::to_array<std::string_view>({
+    "_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d", "attn_rel_b.weight", "time_mix_first.weight", "time_mix_w0.weight",
+    "time_mix_w1.weight", "time_mix_w2.weight", "time_mix_v0.weight", "time_mix_v1.weight", "time_mix_v2.weight",
+    "time_mix_a0.weight", "time_mix_a1.weight", "time_mix_a2.weight", "time_mix_g1.weight", "time_mix_g2.weight",
+    "time_mix_decay_w1.weight", "time_mix_decay_w2.weight", "time_mix_lerp_fused.weight", "shortconv.conv.weight", "altup",
+    "laurel", "per_layer_model_proj", "indexer.k_proj.weight", "indexer.q_proj.weight", "ffn_gate_tid2eid.weight",
+    ".position_embd", "sam.", ".rel_pos", ".patch_embd", ".patch_merger",
+});
+// clang-format on
+
 inline bool is_converted(const tensor_shape& t) {
   if (!t.name.ends_with("weight") || rank(t) < 2 || t.dims[0] == 0)
     return false;
-  for (const std::string_view part :
-       {"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d", "attn_rel_b.weight", "time_mix_first.weight", "time_mix_w0.weight",
-        "time_mix_w1.weight", "time_mix_w2.weight", "time_mix_v0.weight", "time_mix_v1.weight", "time_mix_v2.weight",
-        "time_mix_a0.weight", "time_mix_a1.weight", "time_mix_a2.weight", "time_mix_g1.weight", "time_mix_g2.weight",
-        "time_mix_decay_w1.weight", "time_mix_decay_w2.weight", "time_mix_lerp_fused.weight", "shortconv.conv.weight", "altup",
-        "laurel", "per_layer_model_proj", "indexer.k_proj.weight", "indexer.q_proj.weight", "ffn_gate_tid2eid.weight",
-        ".position_embd", "sam.", ".rel_pos", ".patch_embd", ".patch_merger"})
+  for (const std::string_view part : kept_parts)
     if (t.name.find(part) != std::string::npos)
       return false;
   return t.name != "position_embd.weight" && t.name != "token_types.weight";
@@ -171,7 +177,7 @@ private:
     }
     // Not stable_sort: libstdc++ 12's warns under clang 19, and it allocates; the index decides among equals instead.
     std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
-      return layers[a] != layers[b]                ? layers[a] < layers[b]
+      return layers[a] != layers[b]                 ? layers[a] < layers[b]
              : tensors_[a].name != tensors_[b].name ? tensors_[a].name < tensors_[b].name
                                                     : a < b;
     });
