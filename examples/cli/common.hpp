@@ -12,21 +12,30 @@
 
 #include "quanta/dispatch.hpp"
 #include "quanta/gguf/gguf.hpp"
+#include "quanta/utf8.hpp"
 
 namespace tool {
 
 /// 0: fine; 1: wrong usage, or a gate such as --max-rms failed; 2: bad data, or the world refused.
 inline constexpr int success = 0, gate_failed = 1, failure = 2;
 
-/// Text from a file without anything that a terminal would act on.
+/// Text from a file without anything that a terminal would act on, or that would not be seen: the bytes of such a character
+/// are written as \xNN, and so is each byte that belongs to no character.
 inline std::string escaped(std::string_view text) {
   std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7F && !(byte >= 0x80 && !quanta::gguf::is_utf8(text)))
-      out += c;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const quanta::utf8_character c = quanta::utf8_first(text);
+    const std::string_view bytes = text.substr(0, c.length ? c.length : 1);
+    if (c.length != 0 && !quanta::is_invisible(c.code))
+      out += bytes;
     else
-      out += fmt::format("\\x{:02x}", byte);
+      for (const char byte : bytes) {
+        constexpr std::string_view hex = "0123456789abcdef";
+        const auto value = static_cast<unsigned char>(byte);
+        out += {'\\', 'x', hex[value >> 4], hex[value & 15]};
+      }
+    text.remove_prefix(bytes.size());
   }
   return out;
 }

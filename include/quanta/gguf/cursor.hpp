@@ -7,31 +7,12 @@
 #include "quanta/bytes.hpp"
 #include "quanta/gguf/source.hpp"
 #include "quanta/gguf/value.hpp"
+#include "quanta/utf8.hpp"
 
 namespace quanta::gguf {
 
 /// The longest string and the largest array that any reader of the format accepts.
 inline constexpr std::uint64_t longest = std::uint64_t{1} << 30;
-
-/// Whether bytes are well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
-constexpr bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto at = [&](std::size_t k) { return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u; };
-    const unsigned first = at(i);
-    const std::size_t length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
-    if (length == 0)
-      return false;
-    for (std::size_t k = 1; k < length; ++k)
-      if ((at(i + k) & 0xC0) != 0x80)
-        return false;
-    const unsigned second = at(i + 1);
-    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || (first == 0xF0 && second < 0x90) ||
-        (first == 0xF4 && second > 0x8F))
-      return false;
-    i += length;
-  }
-  return true;
-}
 
 class cursor {
 public:
