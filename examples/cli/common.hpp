@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -40,16 +41,23 @@ inline std::string escaped(std::string_view text) {
   return out;
 }
 
+/// One line on stderr. It is not an exception if it cannot be written: the exit code will say so.
+template <class... T>
+void complain(fmt::format_string<T...> text, T&&... arguments) {
+  const std::string line = fmt::format("quanta: {}\n", fmt::format(text, std::forward<T>(arguments)...));
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
 /// One line on stderr: the file, the error's name, where, what, and the system's reason.
 inline int report(const std::string& path, const quanta::error& why) {
-  std::string line = fmt::format("quanta: {}: {}", escaped(path), quanta::name(why.code));
+  std::string line = fmt::format("{}: {}", escaped(path), quanta::name(why.code));
   if (why.offset != quanta::error::nowhere)
     line += fmt::format(" at byte {}", why.offset);
-  if (!why.subject().empty() && why.subject() != path)
+  if (!why.subject().empty() && why.subject() != quanta::error(why.code, 0, path).subject())
     line += fmt::format(": {}", why.subject());
   if (why.system() != 0)
     line += fmt::format(": {}", std::generic_category().message(why.system()));
-  fmt::print(stderr, "{}\n", line);
+  complain("{}", line);
   return failure;
 }
 

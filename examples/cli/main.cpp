@@ -1,12 +1,15 @@
 // quanta: quantizes, inspects and compares GGUF model files.
+#include "outcome.hpp" // first, for the exceptions of what follows
+
 #include <CLI/CLI.hpp>
 
 #include <cstdlib>
 
-#include "common.hpp"
 #include "quanta/version.hpp"
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
   CLI::App app("Quantizes, inspects and compares GGUF model files.\n"
                "Exit codes: 0 fine, 1 wrong usage or a gate failed, 2 bad data or an I/O error.\n\n"
                "  quanta quantize model-f16.gguf model-q4.gguf --type Q4_K_M\n"
@@ -81,8 +84,14 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? tool::success : tool::gate_failed;
-  } catch (const std::bad_alloc&) {
-    return tool::report("memory", quanta::errc::out_of_memory);
   }
   return code;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  tool::fill_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN); // a file size limit then is an error of the call that meets it
+  return tool::outcome_of([&] { return run(argc, argv); });
 }
