@@ -88,8 +88,7 @@ int compare(const compare_options& options) {
   else
     line("all", "", "", total);
   if (options.max_rms >= 0 && !(worst <= options.max_rms)) {
-    fmt::print(stderr, "quanta: {}: a tensor's relative rms {:.6f} is over {}\n", escaped(options.other), worst,
-               options.max_rms);
+    complain("{}: a tensor's relative rms {:.6f} is over {}", escaped(options.other), worst, options.max_rms);
     return gate_failed;
   }
   return success;

@@ -1,26 +1,23 @@
 // quanta quantize: plan everything, then stream tensor by tensor.
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "common.hpp"
 #include "importance.hpp"
 #include "quanta/error_report.hpp"
+#include "quanta/gguf/leftovers.hpp"
 #include "quanta/recipe/plan.hpp"
 #include "quanta/threads.hpp"
+#include "signals.hpp"
 
 namespace tool {
 namespace {
 
 namespace gguf = quanta::gguf;
 namespace recipe = quanta::recipe;
-
-std::atomic<bool> interrupted{false};
-void interrupt(int) { interrupted = true; }
 
 /// What one run knows.
 struct job {
@@ -81,8 +78,6 @@ quanta::result<void> convert(job& j, const recipe::planned_tensor& plan, const g
   std::vector<slab_row> work(slab_rows);
   const std::size_t block = quanta::find_type(plan.type)->block_size == 1 ? columns : quanta::find_type(plan.type)->block_size;
   for (std::uint64_t first = 0; first < source.rows(); first += slab_rows) {
-    if (interrupted)
-      return quanta::error(quanta::errc::io_error, quanta::error::nowhere, "interrupted");
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(slab_rows, source.rows() - first));
     if (const auto done = j.input.read(source, first * in_bytes, std::span(in).first(count * in_bytes)); !done)
       return done.error();
@@ -140,8 +135,6 @@ quanta::result<void> convert(job& j, const recipe::planned_tensor& plan, const g
 quanta::result<void> copy(job& j, const gguf::tensor_info& source, gguf::file_writer& out) {
   std::vector<std::byte> piece(static_cast<std::size_t>(std::min<std::uint64_t>(source.bytes, std::size_t{4} << 20)));
   for (std::uint64_t at = 0; at < source.bytes; at += piece.size()) {
-    if (interrupted)
-      return quanta::error(quanta::errc::io_error, quanta::error::nowhere, "interrupted");
     const auto part =
         std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), source.bytes - at)));
     if (const auto done = j.input.read(source, at, part); !done)
@@ -151,6 +144,14 @@ quanta::result<void> copy(job& j, const gguf::tensor_info& source, gguf::file_wr
   }
   j.weights_done += source.elements();
   return {};
+}
+
+void tell_leftovers(const std::string& output) {
+  for (const gguf::leftover& l : gguf::remove_leftovers(output))
+    if (l.removed)
+      complain("{}: removed, left by a run that was killed", escaped(l.path));
+    else
+      complain("{}: seems to be left by a run that was killed; remove it if none is writing it", escaped(l.path));
 }
 
 recipe::model_shape shape_of(const gguf::file& f) {
@@ -173,7 +174,7 @@ int parse_types(const quantize_options& options, recipe::plan_options& plan) {
     if (info)
       type = info->type;
     else
-      fmt::print(stderr, "quanta: '{}' is no format; 'quanta types' lists them\n", escaped(name));
+      complain("'{}' is no format; 'quanta types' lists them", escaped(name));
     return info != nullptr;
   };
   if (!parse(options.output_type, plan.output) || !parse(options.token_embedding_type, plan.token_embedding))
@@ -182,7 +183,7 @@ int parse_types(const quantize_options& options, recipe::plan_options& plan) {
     const std::size_t equals = rule.rfind('=');
     std::optional<quanta::tensor_type> type;
     if (equals == std::string::npos || equals == 0 || !parse(rule.substr(equals + 1), type) || !type) {
-      fmt::print(stderr, "quanta: --override wants PATTERN=TYPE, not '{}'\n", escaped(rule));
+      complain("--override wants PATTERN=TYPE, not '{}'", escaped(rule));
       return gate_failed;
     }
     plan.overrides.push_back({rule.substr(0, equals), *type});
@@ -256,7 +257,7 @@ void print_summary(job& j, const recipe::plan& plan, const recipe::mix_info& mix
 int quantize(const quantize_options& options) {
   const recipe::mix_info* mix = recipe::find_mix(options.type);
   if (!mix) {
-    fmt::print(stderr, "quanta: '{}' is no mix; 'quanta types' lists them\n", escaped(options.type));
+    complain("'{}' is no mix; 'quanta types' lists them", escaped(options.type));
     return gate_failed;
   }
   recipe::plan_options rules;
@@ -275,12 +276,19 @@ int quantize(const quantize_options& options) {
   if (!input)
     return report(options.input, input.error());
   if ((*source)->is_same_file(options.output)) {
-    fmt::print(stderr, "quanta: {}: exists: it is the input itself\n", escaped(options.output));
+    complain("{}: exists: it is the input itself", escaped(options.output));
     return failure;
   }
   importance_matrix importance;
   if (rules.importance) {
-    const auto file = gguf::file::open(options.importance);
+    const auto bytes = gguf::file_source::open(options.importance);
+    if (!bytes)
+      return report(options.importance, bytes.error());
+    if ((*bytes)->is_same_file(options.output)) {
+      complain("{}: exists: it is the importance matrix", escaped(options.output));
+      return failure;
+    }
+    const auto file = gguf::file::parse(*bytes);
     if (!file)
       return report(options.importance, file.error());
     auto read = read_importance(*file);
@@ -309,14 +317,13 @@ int quantize(const quantize_options& options) {
   set_metadata(contents, j, *mix);
   for (const recipe::planned_tensor& t : plan->tensors)
     contents.add_tensor(t.shape.name, t.shape.dims, t.type);
-  std::signal(SIGINT, interrupt);
-  std::signal(SIGTERM, interrupt);
-#ifdef SIGXFSZ
-  std::signal(SIGXFSZ, SIG_IGN); // a file size limit then is an error of write()
-#endif
+  tell_leftovers(options.output);
+  removed_on_signal temporaries;
   gguf::file_writer out(contents);
-  if (const auto done = out.open(options.output, options.force); !done)
-    return report(options.output, done.error());
+  const auto opened =
+      temporaries.add([&] { return out.open(options.output, options.force); }, [&] { return out.temporary_name(); });
+  if (!opened)
+    return report(options.output, opened.error());
   for (const recipe::planned_tensor& t : plan->tensors) {
     const gguf::tensor_info& from = input->tensors()[t.index];
     const auto done = t.copied ? copy(j, from, out) : convert(j, t, from, out);

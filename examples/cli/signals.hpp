@@ -16,7 +16,8 @@ class removed_on_signal {
 public:
   removed_on_signal() {
     for_each_ending_signal([](int number) {
-      struct sigaction old {}, ours {};
+      struct sigaction old {};
+      struct sigaction ours {};
       // What is ignored stays ignored: SIGHUP under nohup.
       if (::sigaction(number, nullptr, &old) != 0 || old.sa_handler != SIG_DFL)
         return;
