@@ -1,17 +1,18 @@
-// What the commands share: exit codes, errors in one line, text that is safe to print, rows as floats.
+// What the commands share: options, exit codes, errors in one line, text that is safe to print.
 #pragma once
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
-#include "quanta/dispatch.hpp"
 #include "quanta/gguf/gguf.hpp"
 #include "quanta/utf8.hpp"
 
@@ -48,8 +49,8 @@ void complain(fmt::format_string<T...> text, T&&... arguments) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-/// One line on stderr: the file, the error's name, where, what, and the system's reason.
-inline int report(const std::string& path, const quanta::error& why) {
+/// One line on stderr: the file, the error's name, where, what, the system's reason, and what may help.
+inline int report(const std::string& path, const quanta::error& why, std::string_view hint = {}) {
   std::string line = fmt::format("{}: {}", escaped(path), quanta::name(why.code));
   if (why.offset != quanta::error::nowhere)
     line += fmt::format(" at byte {}", why.offset);
@@ -57,20 +58,14 @@ inline int report(const std::string& path, const quanta::error& why) {
     line += fmt::format(": {}", why.subject());
   if (why.system() != 0)
     line += fmt::format(": {}", std::generic_category().message(why.system()));
+  if (!hint.empty())
+    line += fmt::format("; {}", hint);
   complain("{}", line);
   return failure;
 }
 
-/// Decodes a row of any type that has kernels; f32 is copied.
-inline void decode_row(quanta::tensor_type type, const std::byte* row, std::size_t columns, float* out) {
-  if (type == quanta::tensor_type::f32)
-    std::memcpy(out, row, columns * sizeof(float));
-  else
-    quanta::dispatch::find(type)->dequantize(row, columns, out);
-}
-inline bool has_kernels(quanta::tensor_type type) {
-  return type == quanta::tensor_type::f32 || quanta::dispatch::find(type) != nullptr;
-}
+/// Reports a file that could not be read, with what it seems to be, or what would accept it.
+int report_unreadable(const std::string& path, const quanta::error& why);
 
 /// "[256 x 768]"
 inline std::string shape(const std::vector<std::uint64_t>& dims) { return fmt::format("[{}]", fmt::join(dims, " x ")); }
@@ -83,9 +78,14 @@ inline std::string size(std::uint64_t bytes) {
                         : fmt::format("{:.2f} GB", b / 1e9);
 }
 
+/// A number of JSON, or the word for it where JSON has no number: a missing one could be taken for a small one.
+inline nlohmann::ordered_json json_number(double x) {
+  return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(fmt::format("{}", x));
+}
+
 struct inspect_options {
   std::string path;
-  bool json = false;
+  bool json = false, lax = false;
 };
 int inspect(const inspect_options& options);
 
@@ -105,10 +105,11 @@ int list_types();
 
 struct quantize_options {
   std::string input, output, type, importance, output_type, token_embedding_type, search = "reference";
-  std::vector<std::string> overrides;
+  std::string override_file, prune_layers;
+  std::vector<std::string> overrides, key_overrides, include_weights, exclude_weights;
   std::size_t threads = 0;
   bool no_fallback = false, pure = false, leave_output = false, allow_requantize = false, zero_nonfinite = false;
-  bool force = false, dry_run = false, json = false, quiet = false;
+  bool keep_split = false, lax = false, force = false, dry_run = false, json = false, quiet = false;
 };
 int quantize(const quantize_options& options);
 

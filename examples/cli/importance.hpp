@@ -1,60 +1,44 @@
-// Importance matrices: the mean square of each column's activations, by tensor name (and expert).
+// What an importance matrix says of a model's weights.
 #pragma once
 
-#include <cmath>
-#include <map>
-#include <string>
-#include <vector>
+#include <set>
 
-#include "quanta/gguf/gguf.hpp"
+#include "common.hpp"
+#include "quanta/imatrix.hpp"
 
 namespace tool {
 
-/// Values of a tensor: `columns` for each expert, expert after expert.
-using importance_matrix = std::map<std::string, std::vector<float>, std::less<>>;
+/// A matrix, and what of it is used. Pointers are into the matrix: it is not copied.
+class importance {
+public:
+  importance() = default;
+  importance(const importance&) = delete;
+  importance& operator=(const importance&) = delete;
 
-namespace detail {
-inline quanta::result<std::vector<float>> read_floats(const quanta::gguf::file& f, const quanta::gguf::tensor_info& t) {
-  if (t.type != quanta::tensor_type::f32)
-    return quanta::error(quanta::errc::type_mismatch, quanta::error::nowhere, t.name);
-  std::vector<float> x(static_cast<std::size_t>(t.elements()));
-  if (const auto done = f.read(t, 0, std::as_writable_bytes(std::span(x))); !done)
-    return done.error();
-  return x;
-}
-} // namespace detail
+  /// Reads the matrix that the options name, if any, and takes the part of it that they ask for. A code other than success
+  /// comes after a message.
+  int read(const quantize_options& options);
+  /// Whether there is a matrix.
+  bool given() const { return file_ != nullptr; }
+  const quanta::importance_matrix& matrix() const { return matrix_; }
 
-/// Reads the GGUF form: NAME.in_sum2 [columns, experts] over NAME.counts [1, experts]; an expert that was never used counts 1
-/// everywhere. Errors: those of the reader, missing_tensor, importance_mismatch, nonfinite_value.
-inline quanta::result<importance_matrix> read_importance(const quanta::gguf::file& f) {
-  importance_matrix all;
-  constexpr std::string_view suffix = ".in_sum2";
-  for (const quanta::gguf::tensor_info& t : f.tensors()) {
-    if (!t.name.ends_with(suffix))
-      continue;
-    const std::string name = t.name.substr(0, t.name.size() - suffix.size());
-    const quanta::gguf::tensor_info* counts_info = f.find_tensor(name + ".counts");
-    if (!counts_info)
-      return quanta::error(quanta::errc::missing_tensor, quanta::error::nowhere, name + ".counts");
-    auto sums = detail::read_floats(f, t);
-    if (!sums)
-      return sums.error();
-    const auto counts = detail::read_floats(f, *counts_info);
-    if (!counts)
-      return counts.error();
-    if (counts->size() != t.rows())
-      return quanta::error(quanta::errc::importance_mismatch, quanta::error::nowhere, name);
-    const auto columns = static_cast<std::size_t>(t.columns());
-    for (std::size_t i = 0; i < sums->size(); ++i) {
-      const float count = (*counts)[i / columns];
-      float& x = (*sums)[i];
-      x = count > 0 ? x / count : 1.f;
-      if (!std::isfinite(x) || x < 0)
-        return quanta::error(quanta::errc::nonfinite_value, quanta::error::nowhere, name);
-    }
-    all.emplace(name, std::move(*sums));
-  }
-  return all;
-}
+  /// How many of its entries are used, after find() was called for all tensors.
+  std::size_t used() const { return used_.size(); }
+  /// Whether a path names the file of the matrix.
+  bool is_file(const std::string& path) const { return file_ && file_->is_same_file(path); }
+
+  /// Importance of a tensor, a value a column for each of its matrices; null if the matrix has none, or zeros only.
+  /// `original` is its name in the model that the matrix is of. Error: importance_mismatch (of another size; but for the token
+  /// embedding, whose entry is then left out).
+  quanta::result<const float*> find(const std::string& original, const quanta::gguf::tensor_info& tensor);
+
+  /// Says, in a line each, what was used and which weights, converted to these types, go without.
+  void say_what_was_used(const std::vector<std::string>& without) const;
+
+private:
+  std::shared_ptr<const quanta::gguf::file_source> file_;
+  quanta::importance_matrix matrix_;
+  std::set<std::string, std::less<>> used_, zero_, left_out_;
+};
 
 } // namespace tool

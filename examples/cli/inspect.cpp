@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common.hpp"
+#include "outcome.hpp"
 
 namespace tool {
 namespace {
@@ -20,18 +21,30 @@ std::string number_text(T x) {
 std::string element_text(const gguf::value& v, gguf::value_type type, std::size_t i) {
   using enum gguf::value_type;
   switch (type) {
-  case uint8: return number_text(v.element_at<std::uint8_t>(i));
-  case int8: return number_text(v.element_at<std::int8_t>(i));
-  case uint16: return number_text(v.element_at<std::uint16_t>(i));
-  case int16: return number_text(v.element_at<std::int16_t>(i));
-  case uint32: return number_text(v.element_at<std::uint32_t>(i));
-  case int32: return number_text(v.element_at<std::int32_t>(i));
-  case uint64: return number_text(v.element_at<std::uint64_t>(i));
-  case int64: return number_text(v.element_at<std::int64_t>(i));
-  case float32: return number_text(v.element_at<float>(i));
-  case float64: return number_text(v.element_at<double>(i));
-  case boolean: return v.element_at<bool>(i) ? "true" : "false";
-  default: return {};
+  case uint8:
+    return number_text(v.element_at<std::uint8_t>(i));
+  case int8:
+    return number_text(v.element_at<std::int8_t>(i));
+  case uint16:
+    return number_text(v.element_at<std::uint16_t>(i));
+  case int16:
+    return number_text(v.element_at<std::int16_t>(i));
+  case uint32:
+    return number_text(v.element_at<std::uint32_t>(i));
+  case int32:
+    return number_text(v.element_at<std::int32_t>(i));
+  case uint64:
+    return number_text(v.element_at<std::uint64_t>(i));
+  case int64:
+    return number_text(v.element_at<std::int64_t>(i));
+  case float32:
+    return number_text(v.element_at<float>(i));
+  case float64:
+    return number_text(v.element_at<double>(i));
+  case boolean:
+    return v.element_at<bool>(i) ? "true" : "false";
+  default:
+    return {};
   }
 }
 std::string value_text(const gguf::value& v) {
@@ -54,9 +67,49 @@ std::string value_text(const gguf::value& v) {
   return fmt::format("{}[{}] {{{}{}}}", gguf::name(v.element), v.count, fmt::join(shown, ", "), v.count > most ? ", ..." : "");
 }
 
-void print_table(const gguf::file& f, std::uint64_t weights, std::uint64_t bytes) {
-  fmt::print("GGUF version {}, {}, {} keys, {} tensors\n\n", f.version(), size(f.size()), f.metadata().size(),
-             f.tensors().size());
+/// What was found, and what is wrong with it.
+struct findings {
+  gguf::partial_file file;
+  std::vector<quanta::error> wrong; ///< the first of the header, or the first of each tensor
+  std::uint64_t weights = 0, bytes = 0;
+};
+
+findings look_at(std::shared_ptr<const gguf::source> from, bool lax) {
+  findings all{gguf::file::salvage(from, gguf::reading::lax), {}};
+  const gguf::file& f = all.file.contents;
+  for (const gguf::tensor_info& t : f.tensors()) {
+    all.weights += t.elements();
+    all.bytes += t.bytes;
+  }
+  if (all.file.wrong) {
+    all.wrong.push_back(*all.file.wrong);
+    return all;
+  }
+  if (!lax)
+    if (const auto strict = gguf::file::parse(from); !strict)
+      all.wrong.push_back(strict.error());
+  for (const gguf::tensor_info& t : f.tensors())
+    if (const auto values = gguf::validate_values(f, t); !values)
+      all.wrong.push_back(values.error());
+  return all;
+}
+
+/// Some of what is wrong, and how much more there is.
+int report_wrong(const std::string& path, const findings& all) {
+  constexpr std::size_t most = 10;
+  for (std::size_t i = 0; i < all.wrong.size() && i < most; ++i)
+    report_unreadable(path, all.wrong[i]);
+  if (all.wrong.size() > most)
+    complain("{}: {} more tensors have such values", escaped(path), all.wrong.size() - most);
+  return all.wrong.empty() ? success : failure;
+}
+
+void print_table(const findings& all) {
+  const gguf::file& f = all.file.contents;
+  fmt::print("GGUF version {}, {}, {} keys, {} tensors{}\n\n", f.version(), size(f.size()), f.metadata().size(),
+             f.tensors().size(), all.file.wrong ? " (as far as it can be read)" : "");
+  if (const auto parts = f.integer("split.count"); parts.value_or(0) > 1)
+    fmt::print("  part {} of {}\n\n", f.integer("split.no").value_or(0) + 1, *parts);
   for (const gguf::entry& e : f.metadata())
     fmt::print("  {:<44} {}\n", escaped(e.key), value_text(e.value));
   fmt::print("\n  {:<36} {:<8} {:>20} {:>12}\n", "tensor", "type", "shape", "size");
@@ -70,48 +123,67 @@ void print_table(const gguf::file& f, std::uint64_t weights, std::uint64_t bytes
   fmt::print("\n");
   for (const auto& [type, total] : types)
     fmt::print("  {:<8} {:>5} tensors {:>12}\n", type, total.first, size(total.second));
-  if (weights > 0)
-    fmt::print("  {} weights, {:.3f} bits a weight\n", weights,
-               8.0 * static_cast<double>(bytes) / static_cast<double>(weights));
+  if (all.weights > 0)
+    fmt::print("  {} weights, {:.3f} bits a weight\n", all.weights,
+               8.0 * static_cast<double>(all.bytes) / static_cast<double>(all.weights));
+}
+
+nlohmann::ordered_json json_value(const gguf::value& v) {
+  if (const auto text = v.text())
+    return escaped(*text);
+  if (const auto whole = v.integer())
+    return *whole;
+  if (const auto number = v.number())
+    return json_number(*number);
+  return value_text(v);
+}
+
+/// Written piece by piece: an object of nlohmann::ordered_json looks through all its keys for each new one.
+void print_json(const findings& all) {
+  const gguf::file& f = all.file.contents;
+  fmt::print("{{\n  \"version\": {},\n  \"bytes\": {},\n  \"alignment\": {},\n  \"weights\": {},\n  \"tensor_bytes\": {},\n",
+             f.version(), f.size(), f.alignment(), all.weights, all.bytes);
+  const auto text = [](const nlohmann::ordered_json& j) { return j.dump(); };
+  fmt::print("  \"metadata\": {{");
+  const char* separator = "\n";
+  for (const gguf::entry& e : f.metadata()) {
+    fmt::print("{}    {}: {}", separator, text(escaped(e.key)), text(json_value(e.value)));
+    separator = ",\n";
+  }
+  fmt::print("\n  }},\n  \"tensors\": [");
+  separator = "\n";
+  for (const gguf::tensor_info& t : f.tensors()) {
+    fmt::print("{}    {}", separator,
+               text({{"name", escaped(t.name)}, {"type", quanta::name(t.type)}, {"shape", t.dims}, {"bytes", t.bytes}}));
+    separator = ",\n";
+  }
+  fmt::print("\n  ],\n  \"errors\": [");
+  separator = "\n";
+  for (const quanta::error& e : all.wrong) {
+    nlohmann::ordered_json entry{{"error", quanta::name(e.code)}, {"subject", e.subject()}};
+    if (e.offset != quanta::error::nowhere)
+      entry["byte"] = e.offset;
+    fmt::print("{}    {}", separator, text(entry));
+    separator = ",\n";
+  }
+  fmt::print("\n  ]\n}}\n");
 }
 
 } // namespace
 
 int inspect(const inspect_options& options) {
-  const auto f = gguf::file::open(options.path);
-  if (!f)
-    return report(options.path, f.error());
-  if (const auto values = gguf::validate_values(*f); !values)
-    return report(options.path, values.error());
-  std::uint64_t weights = 0, bytes = 0;
-  for (const gguf::tensor_info& t : f->tensors()) {
-    weights += t.elements();
-    bytes += t.bytes;
-  }
-  if (!options.json) {
-    print_table(*f, weights, bytes);
-    return success;
-  }
-  nlohmann::ordered_json out{{"version", f->version()}, {"bytes", f->size()}, {"alignment", f->alignment()},
-                             {"weights", weights},      {"tensor_bytes", bytes}};
-  out["metadata"] = nlohmann::ordered_json::object();
-  for (const gguf::entry& e : f->metadata()) {
-    auto& slot = out["metadata"][escaped(e.key)];
-    if (const auto text = e.value.text())
-      slot = escaped(*text);
-    else if (const auto whole = e.value.integer())
-      slot = *whole;
-    else if (const auto number = e.value.number())
-      slot = *number;
-    else
-      slot = value_text(e.value);
-  }
-  out["tensors"] = nlohmann::ordered_json::array();
-  for (const gguf::tensor_info& t : f->tensors())
-    out["tensors"].push_back(
-        {{"name", escaped(t.name)}, {"type", quanta::name(t.type)}, {"shape", t.dims}, {"bytes", t.bytes}});
-  fmt::print("{}\n", out.dump(2));
-  return success;
+  const auto from = gguf::file_source::open(options.path);
+  if (!from)
+    return report(options.path, from.error());
+  const findings all = look_at(*from, options.lax);
+  if (all.file.contents.version() == 0) // not a line of it
+    return report_wrong(options.path, all);
+  if (options.json)
+    print_json(all);
+  else
+    print_table(all);
+  flush_stdout(); // what is wrong comes after what could be read
+  return report_wrong(options.path, all);
 }
 
 } // namespace tool

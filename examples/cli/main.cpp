@@ -9,6 +9,44 @@
 
 namespace {
 
+/// The options of the reference's llama-quantize are understood beside ours, where they differ.
+void add_quantize(CLI::App& app, tool::quantize_options& q, int& code) {
+  CLI::App* c = app.add_subcommand("quantize", "Convert a model's weights to a mix of formats");
+  c->add_option("input", q.input, "GGUF file with f32, f16 or bf16 weights; of a split model, the first part")->required();
+  c->add_option("output", q.output, "GGUF file to write; appears when it is complete")->required();
+  c->add_option("type,--type", q.type, "Mix: Q4_K_M, Q8_0, Q2_K, ... or its number (see 'quanta types'); COPY converts nothing")
+      ->required();
+  c->add_option("threads,--threads", q.threads, "Threads; 0 is all of the machine. The result does not depend on it")
+      ->check(CLI::Range(0, 1024)); // also refuses -1, which would be read as a very large number
+  c->add_option("--imatrix", q.importance, "Importance matrix (GGUF or .dat): what an error in each column counts");
+  CLI::Option* include = c->add_option("--include-weights", q.include_weights, "Use the matrix for names with this part only");
+  c->add_option("--exclude-weights", q.exclude_weights, "Do not use the matrix for names with this part")->excludes(include);
+  c->add_option("--search", q.search, "reference: the bytes of the reference implementation; thorough: less error, slower")
+      ->check(CLI::IsMember({"reference", "thorough"}));
+  c->add_flag("--no-fallback", q.no_fallback, "Refuse rows that are no whole blocks of the wanted type");
+  c->add_flag("--pure", q.pure, "The mix' base type for all weights");
+  c->add_flag("--leave-output,--leave-output-tensor", q.leave_output, "Copy output.weight as it is");
+  c->add_option("--output-type,--output-tensor-type", q.output_type, "Type of output.weight");
+  c->add_option("--token-embedding-type", q.token_embedding_type, "Type of token_embd.weight");
+  c->add_option("--override,--tensor-type", q.overrides,
+                "PATTERN=TYPE for weights whose name the regular expression is found in; the first match wins");
+  c->add_option("--override-file,--tensor-type-file", q.override_file, "File of such rules, between spaces or lines");
+  c->add_option("--override-kv", q.key_overrides, "KEY=TYPE:VALUE in the metadata; int, float, bool or str");
+  c->add_option("--prune-layers", q.prune_layers, "Layers to take out: 3,4,5");
+  c->add_flag("--keep-split", q.keep_split, "Write the parts of the input: OUTPUT-00001-of-00003.gguf");
+  c->add_flag("--allow-requantize", q.allow_requantize, "Accept weights that are quantized already (loses more)");
+  c->add_flag("--lax", q.lax, "Accept what only some loaders take: a file without its last padding, bytes after its end, ...");
+  c->add_option_function<std::string>(
+       "--nonfinite", [&q](const std::string& what) { q.zero_nonfinite = what == "zero"; },
+       "NaN and infinity in weights: error, or zero")
+      ->check(CLI::IsMember({"error", "zero"}));
+  c->add_flag("--force", q.force, "Replace an existing output");
+  c->add_flag("--dry-run", q.dry_run, "Only show the plan");
+  c->add_flag("--json", q.json, "Summary as JSON on stdout");
+  c->add_flag("--quiet", q.quiet, "No plan, no progress, no summary; warnings stay");
+  c->callback([&q, &code] { code = tool::quantize(q); });
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Quantizes, inspects and compares GGUF model files.\n"
                "Exit codes: 0 fine, 1 wrong usage or a gate failed, 2 bad data or an I/O error.\n\n"
@@ -25,39 +63,13 @@ int run(int argc, char** argv) {
   int code = tool::success;
 
   tool::quantize_options q;
-  CLI::App* quantize = app.add_subcommand("quantize", "Convert a model's weights to a mix of formats");
-  quantize->add_option("input", q.input, "GGUF file with f32, f16 or bf16 weights")->required();
-  quantize->add_option("output", q.output, "GGUF file to write; appears when it is complete")->required();
-  quantize->add_option("--type", q.type, "Mix: Q4_K_M, Q4_K_S, Q8_0, Q4_0, Q2_K, Q6_K, ... (see 'quanta types')")->required();
-  quantize->add_option("--imatrix", q.importance, "Importance matrix (GGUF form): what an error in each column counts");
-  quantize
-      ->add_option("--search", q.search, "reference: the bytes of the reference implementation; thorough: less error, slower")
-      ->check(CLI::IsMember({"reference", "thorough"}));
-  quantize->add_option("--threads", q.threads, "Threads; 0 is all of the machine. The result does not depend on it")
-      ->check(CLI::Range(0, 1024)); // also refuses -1, which would be read as a very large number
-  quantize->add_flag("--no-fallback", q.no_fallback, "Refuse rows that are no whole blocks of the wanted type");
-  quantize->add_flag("--pure", q.pure, "The mix' base type for all weights");
-  quantize->add_flag("--leave-output", q.leave_output, "Copy output.weight as it is");
-  quantize->add_option("--output-type", q.output_type, "Type of output.weight");
-  quantize->add_option("--token-embedding-type", q.token_embedding_type, "Type of token_embd.weight");
-  quantize->add_option("--override", q.overrides, "PATTERN=TYPE for tensors whose name contains PATTERN ('*': anything)");
-  quantize->add_flag("--allow-requantize", q.allow_requantize, "Accept weights that are quantized already (loses more)");
-  std::string nonfinite = "error";
-  quantize->add_option("--nonfinite", nonfinite, "NaN and infinity in weights: error, or zero")
-      ->check(CLI::IsMember({"error", "zero"}));
-  quantize->add_flag("--force", q.force, "Replace an existing output");
-  quantize->add_flag("--dry-run", q.dry_run, "Only show the plan");
-  quantize->add_flag("--json", q.json, "Summary as JSON on stdout");
-  quantize->add_flag("--quiet", q.quiet, "No plan, no progress, no summary");
-  quantize->callback([&] {
-    q.zero_nonfinite = nonfinite == "zero";
-    code = tool::quantize(q);
-  });
+  add_quantize(app, q, code);
 
   tool::inspect_options i;
   CLI::App* inspect = app.add_subcommand("inspect", "Show metadata and tensors, and check every block's scales");
   inspect->add_option("file", i.path, "GGUF file")->required();
   inspect->add_flag("--json", i.json, "As JSON");
+  inspect->add_flag("--lax", i.lax, "Take what only some loaders take as right");
   inspect->callback([&] { code = tool::inspect(i); });
 
   tool::compare_options c;

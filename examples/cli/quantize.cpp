@@ -2,148 +2,55 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cmath>
+#include <deque>
+#include <map>
 #include <nlohmann/json.hpp>
 
-#include "common.hpp"
 #include "importance.hpp"
-#include "quanta/error_report.hpp"
+#include "quanta/convert/metadata.hpp"
+#include "quanta/convert/tensor.hpp"
 #include "quanta/gguf/leftovers.hpp"
-#include "quanta/recipe/plan.hpp"
 #include "quanta/threads.hpp"
+#include "settings.hpp"
 #include "signals.hpp"
 
 namespace tool {
 namespace {
 
+namespace convert = quanta::convert;
 namespace gguf = quanta::gguf;
 namespace recipe = quanta::recipe;
+using clock = std::chrono::steady_clock;
 
 /// What one run knows.
 struct job {
   const quantize_options& options;
-  const gguf::file& input;
-  const importance_matrix* importance;
-  quanta::threads threads;
+  const settings& wanted;
+  const gguf::model& input;
+  importance& columns;
+  convert::pruned_layers layers;
+  std::vector<const gguf::model::tensor*> sources; ///< of the shapes that the plan was made of
+  std::vector<const float*> source_importance;
+  recipe::plan plan;
   std::map<quanta::tensor_type, quanta::error_report> errors;
-  std::uint64_t weights_done = 0, weights_all = 0;
-  std::chrono::steady_clock::time_point shown{}; ///< when the progress bar was drawn last; zero: not yet
+  std::uint64_t values_done = 0;
+  std::string_view current{}; ///< the tensor that is worked on
+  clock::time_point shown{};  ///< when the progress bar was drawn last; zero: not yet
+  std::uint64_t output_bytes = 0;
+
+  std::string_view mix_name() const { return wanted.mix ? wanted.mix->name : "COPY"; }
 };
 
-void show_progress(job& j, std::string_view tensor, bool last = false) {
-  const auto now = std::chrono::steady_clock::now();
+void show_progress(job& j, bool last = false) {
+  const auto now = clock::now();
   if (j.options.quiet || ::isatty(STDERR_FILENO) == 0 || (!last && now - j.shown < std::chrono::milliseconds(100)))
     return;
   j.shown = now;
-  const double part = j.weights_all ? static_cast<double>(j.weights_done) / static_cast<double>(j.weights_all) : 1;
+  const double part = j.plan.elements ? static_cast<double>(j.values_done) / static_cast<double>(j.plan.elements) : 1;
   const auto filled = static_cast<int>(part * 30);
-  fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {:3.0f} % {:<36}{}", "", filled, "", 30 - filled, part * 100,
-             last ? "" : escaped(tensor).substr(0, 36), last ? "\n" : "");
-  std::fflush(stderr);
-}
-
-/// Rows of one slab: decoded, checked, encoded, and compared with what decoding will give.
-struct slab_row {
-  std::vector<float> values, decoded;
-  quanta::error_report report;
-  std::size_t bad_column = ~std::size_t{0};
-};
-
-quanta::result<void> convert(job& j, const recipe::planned_tensor& plan, const gguf::tensor_info& source,
-                             gguf::file_writer& out) {
-  const auto columns = static_cast<std::size_t>(source.columns());
-  const quanta::dispatch::kernels* to = quanta::dispatch::find(plan.type);
-  const auto encode = !to ? nullptr : j.options.search == "thorough" ? to->quantize_thoroughly : to->quantize; // f32 is copied
-  const std::size_t in_bytes = static_cast<std::size_t>(source.row_bytes());
-  const std::size_t out_bytes = static_cast<std::size_t>(plan.bytes / source.rows());
-  const std::size_t slab_rows =
-      std::max<std::size_t>(1, std::min<std::size_t>(256, (std::size_t{8} << 20) / std::max(in_bytes, out_bytes)));
-  const std::uint64_t rows_an_expert = source.dims.size() > 1 ? source.dims[1] : 1;
-  const std::vector<float>* importance = nullptr;
-  if (j.importance)
-    if (const auto at = j.importance->find(source.name); at != j.importance->end()) {
-      importance = &at->second;
-      if (importance->size() != columns * (source.rows() / rows_an_expert))
-        return quanta::error(quanta::errc::importance_mismatch, quanta::error::nowhere, source.name);
-    }
-
-  // Token embeddings are looked up, not multiplied: no activation makes one of their errors count more than another.
-  std::vector<float> even;
-  if (j.options.search == "thorough" && !importance && source.name == "token_embd.weight") {
-    even.assign(columns * static_cast<std::size_t>(source.rows() / rows_an_expert), 1.f);
-    importance = &even;
-  }
-
-  std::vector<std::byte> in(in_bytes * slab_rows), encoded(out_bytes * slab_rows);
-  std::vector<slab_row> work(slab_rows);
-  const std::size_t block = quanta::find_type(plan.type)->block_size == 1 ? columns : quanta::find_type(plan.type)->block_size;
-  for (std::uint64_t first = 0; first < source.rows(); first += slab_rows) {
-    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(slab_rows, source.rows() - first));
-    if (const auto done = j.input.read(source, first * in_bytes, std::span(in).first(count * in_bytes)); !done)
-      return done.error();
-    j.threads(count, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t r = begin; r < end; ++r) {
-        slab_row& row = work[r];
-        row.values.resize(columns);
-        row.decoded.resize(columns);
-        row.report = {};
-        row.bad_column = ~std::size_t{0};
-        decode_row(source.type, &in[r * in_bytes], columns, row.values.data());
-        for (std::size_t c = 0; c < columns; ++c)
-          if (!std::isfinite(row.values[c])) {
-            if (!j.options.zero_nonfinite) {
-              row.bad_column = c;
-              break;
-            }
-            row.values[c] = 0.f;
-          }
-        if (row.bad_column != ~std::size_t{0})
-          continue;
-        std::byte* target = &encoded[r * out_bytes];
-        if (plan.type == quanta::tensor_type::f32) {
-          std::memcpy(target, row.values.data(), out_bytes);
-        } else {
-          const std::size_t expert = static_cast<std::size_t>((first + r) / rows_an_expert);
-          encode(row.values.data(), columns, target, importance ? importance->data() + expert * columns : nullptr);
-        }
-        decode_row(plan.type, target, columns, row.decoded.data());
-        for (std::size_t c = 0; c < columns; c += block)
-          row.report.add_block(&row.values[c], &row.decoded[c], std::min(block, columns - c));
-      }
-    });
-    for (std::size_t r = 0; r < count; ++r) { // in order, so that sums do not depend on the threads
-      if (work[r].bad_column != ~std::size_t{0})
-        return quanta::error(quanta::errc::nonfinite_value,
-                             j.input.data_offset() + source.offset + (first + r) * in_bytes +
-                                 work[r].bad_column * in_bytes / columns,
-                             source.name);
-      j.errors[plan.type] += work[r].report;
-    }
-    // A scale that overflowed the half range makes an infinite block: the weights were too large for the format.
-    const quanta::type_info& type = *quanta::find_type(plan.type);
-    for (std::size_t at = 0; at < count * out_bytes; at += type.block_bytes)
-      if (!gguf::detail::finite_block(type, &encoded[at]))
-        return quanta::error(quanta::errc::nonfinite_scale, quanta::error::nowhere, source.name);
-    if (const auto done = out.write(std::span(encoded).first(count * out_bytes)); !done)
-      return done.error();
-    j.weights_done += count * columns;
-    show_progress(j, source.name);
-  }
-  return {};
-}
-
-quanta::result<void> copy(job& j, const gguf::tensor_info& source, gguf::file_writer& out) {
-  std::vector<std::byte> piece(static_cast<std::size_t>(std::min<std::uint64_t>(source.bytes, std::size_t{4} << 20)));
-  for (std::uint64_t at = 0; at < source.bytes; at += piece.size()) {
-    const auto part =
-        std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), source.bytes - at)));
-    if (const auto done = j.input.read(source, at, part); !done)
-      return done.error();
-    if (const auto done = out.write(part); !done)
-      return done.error();
-  }
-  j.weights_done += source.elements();
-  return {};
+  const std::string bar = fmt::format("\r[{:#<{}}{:.<{}}] {:3.0f} % {:<36}{}", "", filled, "", 30 - filled, part * 100,
+                                      last ? "" : escaped(j.current.substr(0, 36)), last ? "\n" : "");
+  std::fwrite(bar.data(), 1, bar.size(), stderr);
 }
 
 void tell_leftovers(const std::string& output) {
@@ -154,74 +61,238 @@ void tell_leftovers(const std::string& output) {
       complain("{}: seems to be left by a run that was killed; remove it if none is writing it", escaped(l.path));
 }
 
-recipe::model_shape shape_of(const gguf::file& f) {
-  recipe::model_shape m;
-  m.architecture = std::string(f.text("general.architecture").value_or("llama"));
-  const auto key = [&](const char* name) { return f.integer(m.architecture + name); };
-  m.layers = key(".block_count").value_or(0);
-  m.heads = key(".attention.head_count").value_or(1);
-  m.kv_heads = key(".attention.head_count_kv").value_or(m.heads);
-  m.experts = key(".expert_count").value_or(0);
-  return m;
-}
+// ---- the plan --------------------------------------------------------------------------------------------------------
 
-/// The options that name types, or 1 with a message.
-int parse_types(const quantize_options& options, recipe::plan_options& plan) {
-  const auto parse = [](const std::string& name, std::optional<quanta::tensor_type>& type) {
-    if (name.empty())
-      return true;
-    const quanta::type_info* info = quanta::find_format(name);
-    if (info)
-      type = info->type;
-    else
-      complain("'{}' is no format; 'quanta types' lists them", escaped(name));
-    return info != nullptr;
-  };
-  if (!parse(options.output_type, plan.output) || !parse(options.token_embedding_type, plan.token_embedding))
-    return gate_failed;
-  for (const std::string& rule : options.overrides) {
-    const std::size_t equals = rule.rfind('=');
-    std::optional<quanta::tensor_type> type;
-    if (equals == std::string::npos || equals == 0 || !parse(rule.substr(equals + 1), type) || !type) {
-      complain("--override wants PATTERN=TYPE, not '{}'", escaped(rule));
+int find_layers(job& j) {
+  const std::int64_t layers = convert::shape_of(j.input.head(), j.wanted.keys).layers;
+  for (const std::int64_t layer : j.wanted.pruned_layers)
+    if (layer >= layers || layers == static_cast<std::int64_t>(j.wanted.pruned_layers.size())) {
+      complain("--prune-layers: the model has layers 0 to {}, and one must stay", layers - 1);
       return gate_failed;
     }
-    plan.overrides.push_back({rule.substr(0, equals), *type});
+  j.layers = {layers, j.wanted.pruned_layers};
+  return success;
+}
+
+/// What the rules see: the tensors that stay, under their new names, and whether importance is at hand for them.
+quanta::result<std::vector<recipe::tensor_shape>> list_shapes(job& j) {
+  std::vector<recipe::tensor_shape> shapes;
+  for (const gguf::model::tensor& t : j.input.tensors()) {
+    const auto name = j.layers.any() ? j.layers.rename(t.info->name) : t.info->name;
+    if (!name)
+      continue;
+    const auto values = j.columns.find(t.info->name, *t.info);
+    if (!values)
+      return values.error();
+    shapes.push_back({*name, t.info->dims, t.info->type, *values != nullptr});
+    j.sources.push_back(&t);
+    j.source_importance.push_back(*values);
+  }
+  return shapes;
+}
+
+/// Rules that match nothing are typing errors, types without kernels cannot be written, and f16 does not hold every weight.
+int check_plan(job& j, convert::tensor_converter& converter) {
+  for (std::size_t i = 0; i < j.plan.matches.size(); ++i)
+    if (j.plan.matches[i] == 0) {
+      complain("--override {}: no weight that is quantized has such a name", escaped(j.wanted.rules[i]));
+      return gate_failed;
+    }
+  for (recipe::planned_tensor& t : j.plan.tensors) {
+    const quanta::error no_kernels(quanta::errc::unsupported_type, quanta::error::nowhere, t.shape.name);
+    if (!t.copied && (!convert::has_kernels(t.type) || !convert::has_kernels(t.shape.type)))
+      return report(j.options.input, no_kernels);
+    if (!t.copied && t.fallback_from && t.type == quanta::tensor_type::f16) {
+      const auto fits = converter.fits_f16(*j.sources[t.index]);
+      if (!fits)
+        return report(j.options.input, fits.error());
+      if (!*fits) {
+        t.type = quanta::tensor_type::bf16;
+        t.copied = t.shape.type == t.type;
+      }
+    }
+    if (t.shape.name.size() > gguf::portable_name_length)
+      complain("{}: the name has {} bytes; many loaders refuse more than {}", escaped(t.shape.name), t.shape.name.size(),
+               gguf::portable_name_length);
   }
   return success;
 }
 
-void print_plan(const recipe::plan& plan, const recipe::mix_info& mix) {
+void print_plan(const job& j) {
   std::map<quanta::tensor_type, std::pair<std::size_t, std::uint64_t>> types;
-  for (const recipe::planned_tensor& t : plan.tensors) {
+  for (const recipe::planned_tensor& t : j.plan.tensors) {
     ++types[t.type].first;
     types[t.type].second += t.bytes;
   }
-  fmt::print("{}: {} tensors, {} of weights, {:.3f} bits a weight\n", mix.name, plan.tensors.size(), size(plan.bytes),
-             plan.bits_per_weight());
+  fmt::print("{}: {} tensors, {} of weights, {:.3f} bits a weight\n", j.mix_name(), j.plan.tensors.size(), size(j.plan.bytes),
+             j.plan.bits_per_weight());
   for (const auto& [type, total] : types)
     fmt::print("  {:<8} {:>5} tensors {:>12}\n", quanta::name(type), total.first, size(total.second));
-  for (const recipe::planned_tensor& t : plan.tensors)
+  for (const recipe::planned_tensor& t : j.plan.tensors)
     if (t.fallback_from)
       fmt::print("  {}: {} instead of {}, whose blocks do not divide a row of {}\n", escaped(t.shape.name),
                  quanta::name(t.type), quanta::name(*t.fallback_from), t.shape.dims[0]);
+  if (j.columns.given())
+    fmt::print("  importance: {} of {} entries used\n", j.columns.used(), j.columns.matrix().entries.size());
 }
 
-void set_metadata(gguf::writer& out, const job& j, const recipe::mix_info& mix) {
-  for (const gguf::entry& e : j.input.metadata())
-    out.set(e.key, e.value);
-  for (const char* key : {"split.no", "split.count", "split.tensors.count"})
-    out.remove(key);
-  out.set("general.alignment", gguf::value::of(std::uint32_t{32}));
-  out.set("general.quantization_version", gguf::value::of(std::uint32_t{2}));
-  out.set("general.file_type", gguf::value::of(mix.file_type));
-  if (j.importance) {
-    out.set("quantize.imatrix.file", gguf::value::of(std::string_view(j.options.importance)));
-    out.set("quantize.imatrix.entries_count", gguf::value::of(static_cast<std::uint32_t>(j.importance->size())));
+int report_plan(const job& j, const quanta::error& why) {
+  std::string_view hint;
+  if (why.code == quanta::errc::unsupported_type)
+    hint = "it is quantized already: --allow-requantize converts it all the same, and loses more";
+  if (why.code == quanta::errc::importance_required)
+    hint = j.columns.given() ? "the importance matrix says nothing of it, and its type needs that"
+                             : "types of 1 and 2 bits need an importance matrix (--imatrix)";
+  if (why.code == quanta::errc::bad_row)
+    hint = "its rows are no whole blocks, and --no-fallback allows no other type";
+  return report(j.options.input, why, hint);
+}
+
+int make_plan(job& j, convert::tensor_converter& converter) {
+  if (const int code = find_layers(j))
+    return code;
+  const auto shapes = list_shapes(j);
+  if (!shapes)
+    return report(j.options.importance, shapes.error());
+  recipe::plan_options rules = j.wanted.plan;
+  rules.importance = !j.columns.matrix().entries.empty();
+  auto plan = recipe::make_plan(j.wanted.mix ? j.wanted.mix->id : recipe::mix::f32,
+                                convert::shape_of(j.input.head(), j.wanted.keys), *shapes, rules);
+  if (!plan)
+    return report_plan(j, plan.error());
+  j.plan = std::move(*plan);
+  if (const int code = check_plan(j, converter))
+    return code;
+  if (!j.options.quiet && !j.options.json)
+    print_plan(j);
+  std::vector<std::string> without;
+  for (const recipe::planned_tensor& t : j.plan.tensors)
+    if (!t.copied && quanta::find_type(t.type)->block_size > 1 && !j.source_importance[t.index])
+      without.push_back(t.shape.name);
+  j.columns.say_what_was_used(without);
+  return success;
+}
+
+// ---- the output ------------------------------------------------------------------------------------------------------
+
+/// A file that is written: all tensors, or those of one part.
+struct output_file {
+  std::string path;
+  gguf::writer contents;
+  std::optional<gguf::file_writer> out{};
+  std::vector<const recipe::planned_tensor*> tensors{};
+};
+
+/// A shape as the reference's tool writes it: without the ones at its end, and with one dimension at least.
+std::vector<std::uint64_t> significant(std::vector<std::uint64_t> dims) {
+  while (dims.size() > 1 && dims.back() == 1)
+    dims.pop_back();
+  return dims.empty() ? std::vector<std::uint64_t>{1} : dims;
+}
+
+/// Keys, tensors and names of the files. A deque, since writers point at contents.
+std::deque<output_file> list_outputs(const job& j) {
+  const std::size_t count = j.options.keep_split ? j.input.parts().size() : 1;
+  std::string prefix = j.options.output;
+  while (j.options.keep_split && prefix.ends_with(".gguf"))
+    prefix.resize(prefix.size() - 5);
+  convert::metadata_changes changes;
+  if (j.wanted.mix)
+    changes.file_type = j.wanted.mix->file_type;
+  changes.overrides = j.wanted.keys;
+  changes.importance = j.columns.given() ? &j.columns.matrix() : nullptr;
+  changes.importance_file = j.options.importance;
+  changes.layers = j.layers;
+  std::deque<output_file> files;
+  for (std::size_t i = 0; i < count; ++i) {
+    files.push_back({j.options.keep_split ? gguf::part_name(prefix, i, count) : j.options.output, {}});
+    if (i == 0)
+      convert::set_metadata(files[i].contents, j.input.head(), changes);
+    if (count > 1)
+      convert::set_split(files[i].contents, i, count, j.plan.tensors.size());
   }
+  for (const recipe::planned_tensor& t : j.plan.tensors) {
+    output_file& file = files[count > 1 ? j.sources[t.index]->part : 0];
+    file.contents.add_tensor(t.shape.name, significant(t.shape.dims), t.type);
+    file.tensors.push_back(&t);
+  }
+  return files;
 }
 
-void print_summary(job& j, const recipe::plan& plan, const recipe::mix_info& mix, double seconds, std::uint64_t file_bytes) {
+int open_outputs(std::deque<output_file>& files, const job& j, removed_on_signal& temporaries) {
+  for (output_file& f : files) {
+    tell_leftovers(f.path);
+    f.out.emplace(f.contents);
+    const auto opened =
+        temporaries.add([&] { return f.out->open(f.path, j.options.force); }, [&] { return f.out->temporary_name(); });
+    if (!opened)
+      return report(f.path, opened.error());
+  }
+  return success;
+}
+
+int report_tensor(const job& j, const output_file& f, const recipe::planned_tensor& t, const quanta::error& why,
+                  const convert::misfit& weight) {
+  if (j.shown != clock::time_point{})
+    std::fputs("\n", stderr); // the error gets a line of its own below the bar
+  const bool writing = why.code == quanta::errc::no_space || why.subject() == quanta::error(why.code, 0, f.path).subject();
+  const std::string part = j.input.part_path(*j.sources[t.index]);
+  std::string hint;
+  if (why.code == quanta::errc::nonfinite_scale)
+    hint = fmt::format("{} in row {}, column {} is beyond what {} holds", weight.value, weight.row, weight.column,
+                       quanta::name(t.type));
+  if (why.code == quanta::errc::nonfinite_value)
+    hint = fmt::format("{} in row {}, column {}: --nonfinite=zero makes zeros of such weights", weight.value, weight.row,
+                       weight.column);
+  return report(writing ? f.path : part, why, hint);
+}
+
+int write_tensors(job& j, output_file& f, convert::tensor_converter& converter) {
+  for (const recipe::planned_tensor* t : f.tensors) {
+    const gguf::model::tensor& source = *j.sources[t->index];
+    j.current = t->shape.name;
+    if (t->copied) {
+      const auto wrong = converter.copy(source, *f.out);
+      if (!wrong)
+        return report_tensor(j, f, *t, wrong.error(), converter.what_misfits());
+      if (*wrong)
+        complain("{}: {} at byte {}: {}: copied as it is", escaped(j.input.part_path(source)), quanta::name((*wrong)->code),
+                 (*wrong)->offset, (*wrong)->subject());
+    } else {
+      const auto errors = converter.convert(source, t->type, j.source_importance[t->index], *f.out);
+      if (!errors)
+        return report_tensor(j, f, *t, errors.error(), converter.what_misfits());
+      j.errors[t->type] += *errors;
+    }
+  }
+  return success;
+}
+
+int write_outputs(job& j, convert::tensor_converter& converter) {
+  std::deque<output_file> files = list_outputs(j);
+  for (const output_file& f : files)
+    if (j.input.holds_file(f.path)) {
+      complain("{}: exists: it is the input itself", escaped(f.path));
+      return failure;
+    } else if (j.columns.is_file(f.path)) {
+      complain("{}: exists: it is the importance matrix", escaped(f.path));
+      return failure;
+    }
+  removed_on_signal temporaries;
+  if (const int code = open_outputs(files, j, temporaries))
+    return code;
+  for (output_file& f : files)
+    if (const int code = write_tensors(j, f, converter))
+      return code;
+  for (auto f = files.rbegin(); f != files.rend(); ++f) { // the first part last: who finds it finds all
+    if (const auto done = f->out->finish(); !done)
+      return report(f->path, done.error());
+    j.output_bytes += f->contents.header().size() + f->contents.data_size();
+  }
+  return success;
+}
+
+void print_summary(const job& j, double seconds) {
   quanta::error_report total;
   for (const auto& [type, r] : j.errors)
     total += r;
@@ -229,16 +300,17 @@ void print_summary(job& j, const recipe::plan& plan, const recipe::mix_info& mix
   if (j.options.json) {
     nlohmann::ordered_json types = nlohmann::ordered_json::object();
     for (const auto& [type, r] : j.errors)
-      types[std::string(quanta::name(type))] = {
-          {"weights", r.count}, {"relative_rms", r.relative_rms()}, {"signal_to_noise", r.signal_to_noise()}};
-    fmt::print("{}\n", nlohmann::ordered_json{{"type", mix.name},
+      types[std::string(quanta::name(type))] = {{"weights", r.count},
+                                                {"relative_rms", json_number(r.relative_rms())},
+                                                {"signal_to_noise", json_number(r.signal_to_noise())}};
+    fmt::print("{}\n", nlohmann::ordered_json{{"type", j.mix_name()},
                                               {"input_bytes", j.input.size()},
-                                              {"output_bytes", file_bytes},
-                                              {"weights", plan.elements},
-                                              {"bits_per_weight", plan.bits_per_weight()},
+                                              {"output_bytes", j.output_bytes},
+                                              {"weights", j.plan.elements},
+                                              {"bits_per_weight", j.plan.bits_per_weight()},
                                               {"seconds", seconds},
                                               {"weights_per_second", rate},
-                                              {"relative_rms", total.relative_rms()},
+                                              {"relative_rms", json_number(total.relative_rms())},
                                               {"types", types}}
                            .dump(2));
     return;
@@ -249,94 +321,38 @@ void print_summary(job& j, const recipe::plan& plan, const recipe::mix_info& mix
     fmt::print("  {:<8} relative rms error {:.5f}, signal to noise {:.2f} dB\n", quanta::name(type), r.relative_rms(),
                r.signal_to_noise());
   fmt::print("{} to {}, {:.3f} bits a weight, {:.2f} s, {:.0f} M weights/s, relative rms error {:.5f}\n", size(j.input.size()),
-             size(file_bytes), plan.bits_per_weight(), seconds, rate / 1e6, total.relative_rms());
+             size(j.output_bytes), j.plan.bits_per_weight(), seconds, rate / 1e6, total.relative_rms());
 }
 
 } // namespace
 
 int quantize(const quantize_options& options) {
-  const recipe::mix_info* mix = recipe::find_mix(options.type);
-  if (!mix) {
-    complain("'{}' is no mix; 'quanta types' lists them", escaped(options.type));
-    return gate_failed;
-  }
-  recipe::plan_options rules;
-  if (const int wrong = parse_types(options, rules))
-    return wrong;
-  rules.importance = !options.importance.empty();
-  rules.pure = options.pure;
-  rules.leave_output = options.leave_output;
-  rules.allow_requantize = options.allow_requantize;
-  rules.allow_fallback = !options.no_fallback;
-
-  const auto source = gguf::file_source::open(options.input);
-  if (!source)
-    return report(options.input, source.error());
-  const auto input = gguf::file::parse(*source);
+  int code = success;
+  const auto wanted = parse_settings(options, code);
+  if (!wanted)
+    return code;
+  const auto input = gguf::model::open(options.input, options.lax ? gguf::reading::lax : gguf::reading::strict);
   if (!input)
-    return report(options.input, input.error());
-  if ((*source)->is_same_file(options.output)) {
-    complain("{}: exists: it is the input itself", escaped(options.output));
-    return failure;
-  }
-  importance_matrix importance;
-  if (rules.importance) {
-    const auto bytes = gguf::file_source::open(options.importance);
-    if (!bytes)
-      return report(options.importance, bytes.error());
-    if ((*bytes)->is_same_file(options.output)) {
-      complain("{}: exists: it is the importance matrix", escaped(options.output));
-      return failure;
-    }
-    const auto file = gguf::file::parse(*bytes);
-    if (!file)
-      return report(options.importance, file.error());
-    auto read = read_importance(*file);
-    if (!read)
-      return report(options.importance, read.error());
-    importance = std::move(*read);
-  }
+    return report_unreadable(options.input, input.error());
+  importance columns;
+  if ((code = columns.read(options)) != success)
+    return code;
 
-  std::vector<recipe::tensor_shape> shapes;
-  for (const gguf::tensor_info& t : input->tensors())
-    shapes.push_back({t.name, t.dims, t.type});
-  const auto plan = recipe::make_plan(mix->id, shape_of(*input), shapes, rules);
-  if (!plan)
-    return report(options.input, plan.error());
-  for (const recipe::planned_tensor& t : plan->tensors)
-    if (!t.copied && (!has_kernels(t.type) || !has_kernels(t.shape.type)))
-      return report(options.input, quanta::error(quanta::errc::unsupported_type, quanta::error::nowhere, t.shape.name));
-  if (!options.quiet && !options.json)
-    print_plan(*plan, *mix);
-  if (options.dry_run)
-    return success;
-
-  const auto started = std::chrono::steady_clock::now();
-  job j{options, *input, rules.importance ? &importance : nullptr, quanta::threads(options.threads), {}, 0, plan->elements, {}};
-  gguf::writer contents;
-  set_metadata(contents, j, *mix);
-  for (const recipe::planned_tensor& t : plan->tensors)
-    contents.add_tensor(t.shape.name, t.shape.dims, t.type);
-  tell_leftovers(options.output);
-  removed_on_signal temporaries;
-  gguf::file_writer out(contents);
-  const auto opened =
-      temporaries.add([&] { return out.open(options.output, options.force); }, [&] { return out.temporary_name(); });
-  if (!opened)
-    return report(options.output, opened.error());
-  for (const recipe::planned_tensor& t : plan->tensors) {
-    const gguf::tensor_info& from = input->tensors()[t.index];
-    const auto done = t.copied ? copy(j, from, out) : convert(j, t, from, out);
-    if (!done && j.shown != std::chrono::steady_clock::time_point{})
-      fmt::print(stderr, "\n"); // the error gets a line of its own below the bar
-    if (!done)
-      return report(done.error().code == quanta::errc::no_space ? options.output : options.input, done.error());
-  }
-  if (const auto done = out.finish(); !done)
-    return report(options.output, done.error());
-  show_progress(j, "", true);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  print_summary(j, *plan, *mix, seconds, contents.header().size() + contents.data_size());
+  const auto started = clock::now();
+  job j{options, *wanted, *input, columns, {}, {}, {}, {}, {}, {}, {}, {}};
+  const quanta::threads threads(options.threads);
+  convert::tensor_converter converter(*input, {options.search == "thorough", options.zero_nonfinite}, threads,
+                                      [&](std::uint64_t values) {
+                                        j.values_done += values;
+                                        show_progress(j);
+                                        return true;
+                                      });
+  if ((code = make_plan(j, converter)) != success || options.dry_run)
+    return code;
+  if ((code = write_outputs(j, converter)) != success)
+    return code;
+  show_progress(j, true);
+  print_summary(j, std::chrono::duration<double>(clock::now() - started).count());
   return success;
 }
 

@@ -16,8 +16,8 @@ class removed_on_signal {
 public:
   removed_on_signal() {
     for_each_ending_signal([](int number) {
-      struct sigaction old {};
-      struct sigaction ours {};
+      struct sigaction old{};
+      struct sigaction ours{};
       // What is ignored stays ignored: SIGHUP under nohup.
       if (::sigaction(number, nullptr, &old) != 0 || old.sa_handler != SIG_DFL)
         return;
@@ -28,7 +28,7 @@ public:
   }
   ~removed_on_signal() {
     for_each_ending_signal([](int number) {
-      struct sigaction now {};
+      struct sigaction now{};
       if (::sigaction(number, nullptr, &now) == 0 && now.sa_handler == &end)
         std::signal(number, SIG_DFL);
     });
@@ -94,8 +94,10 @@ private:
 #ifdef SIGWINCH
       case SIGWINCH:
 #endif
-      case SIGKILL: break;
-      default: f(number);
+      case SIGKILL:
+        break;
+      default:
+        f(number);
       }
   }
 

@@ -124,7 +124,7 @@ private:
     auto name = text();
     if (!name)
       return all.entries.empty() ? error(errc::bad_magic, 0) : name.error();
-    if (name->empty() || name->size() > gguf::longest_name || !gguf::is_utf8(*name))
+    if (name->empty() || name->size() > gguf::longest_name || !is_utf8(*name))
       return all.entries.empty() ? error(errc::bad_magic, 0) : error(errc::bad_utf8, where, *name);
     const auto calls = in_.number<std::int32_t>(), size = in_.number<std::int32_t>();
     if (!calls || !size || *size < 0 || static_cast<std::uint64_t>(*size) > in_.left() / sizeof(float))

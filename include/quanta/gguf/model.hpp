@@ -61,6 +61,7 @@ public:
     return at == names_.end() ? nullptr : &tensors_[at->second];
   }
   const file& part_of(const tensor& t) const { return parts_[t.part]; }
+  const std::string& part_path(const tensor& t) const { return paths_[t.part]; }
   /// Bytes of a tensor, as file::read.
   result<void> read(const tensor& t, std::uint64_t first, std::span<std::byte> out) const {
     return part_of(t).read(*t.info, first, out);
@@ -118,6 +119,7 @@ private:
     auto part = file::parse(*from, how);
     if (!part)
       return part.error();
+    paths_.push_back(path);
     sources_.push_back(std::move(*from));
     parts_.push_back(std::move(*part));
     return {};
@@ -132,6 +134,7 @@ private:
     return {};
   }
 
+  std::vector<std::string> paths_;
   std::vector<file> parts_;
   std::vector<std::shared_ptr<const file_source>> sources_;
   std::vector<tensor> tensors_;

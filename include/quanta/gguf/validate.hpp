@@ -23,13 +23,20 @@ bool finite_bits(const std::byte* p, Word exponent) {
 inline bool finite_block(const type_info& type, const std::byte* p) {
   switch (type.scales) {
   case scale_encoding::none:
-  case scale_encoding::ue4m3: return true;
-  case scale_encoding::value_f32: return finite_bits<std::uint32_t>(p, 0x7F800000u);
-  case scale_encoding::value_f64: return finite_bits<std::uint64_t>(p, 0x7FF0000000000000u);
-  case scale_encoding::value_f16: return finite_half(p);
-  case scale_encoding::value_bf16: return finite_bits<std::uint16_t>(p, 0x7F80u);
-  case scale_encoding::single: return finite_bits<std::uint32_t>(p + type.scale_offsets[0], 0x7F800000u);
-  case scale_encoding::e8m0: return p[type.scale_offsets[0]] != std::byte{255};
+  case scale_encoding::ue4m3:
+    return true;
+  case scale_encoding::value_f32:
+    return finite_bits<std::uint32_t>(p, 0x7F800000u);
+  case scale_encoding::value_f64:
+    return finite_bits<std::uint64_t>(p, 0x7FF0000000000000u);
+  case scale_encoding::value_f16:
+    return finite_half(p);
+  case scale_encoding::value_bf16:
+    return finite_bits<std::uint16_t>(p, 0x7F80u);
+  case scale_encoding::single:
+    return finite_bits<std::uint32_t>(p + type.scale_offsets[0], 0x7F800000u);
+  case scale_encoding::e8m0:
+    return p[type.scale_offsets[0]] != std::byte{255};
   case scale_encoding::iq1_m: { // bits 10 to 14 of the half lie in the high nibbles of words 2 and 3
     const unsigned third = static_cast<unsigned>(p[53]) >> 4, fourth = static_cast<unsigned>(p[55]) >> 4;
     return !((third & 0xCu) == 0xCu && (fourth & 0x7u) == 0x7u);

@@ -49,7 +49,8 @@ constexpr const mix_info& info(mix id) {
   return mixes[0];
 }
 
-/// The mix of this name, upper or lower case; Q3_K, Q4_K and Q5_K mean the medium one. Null if there is none.
+/// The mix of this name, upper or lower case, or of its number in files ("15"); Q3_K, Q4_K and Q5_K mean the medium one. Null if
+/// there is none.
 constexpr const mix_info* find_mix(std::string_view name) {
   for (const mix_info& m : mixes)
     if (quanta::detail::equal_ignoring_case(m.name, name))
@@ -57,6 +58,15 @@ constexpr const mix_info* find_mix(std::string_view name) {
   for (const mix id : {mix::q3_k_m, mix::q4_k_m, mix::q5_k_m})
     if (name.size() == 4 && quanta::detail::equal_ignoring_case(info(id).name.substr(0, 4), name))
       return &info(id);
+  std::uint32_t number = 0;
+  for (const char c : name) {
+    if (c < '0' || c > '9' || number > 1000)
+      return nullptr;
+    number = 10 * number + static_cast<std::uint32_t>(c - '0');
+  }
+  for (const mix_info& m : mixes)
+    if (!name.empty() && m.file_type == number)
+      return &m;
   return nullptr;
 }
 

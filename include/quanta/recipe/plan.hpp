@@ -36,8 +36,10 @@ struct plan_options {
   bool leave_output = false;     ///< copy output.weight
   bool allow_requantize = false; ///< sources may be quantized already
   bool allow_fallback = true;    ///< rows that are no whole blocks may get another type
+  bool keep_order = false;       ///< tensors are counted, and come out, in the order given instead of by layer and name
   std::optional<tensor_type> output, token_embedding;
-  std::vector<override_rule> overrides; ///< the first match wins; the mix' rules then neither decide nor count the tensor
+  /// The first match wins, unless `output` or `token_embedding` says otherwise; the mix' rules then do not count the tensor.
+  std::vector<override_rule> overrides;
 };
 
 struct planned_tensor {
@@ -175,6 +177,8 @@ private:
       order.push_back(order.size());
       layers.push_back(layer_of(t.name));
     }
+    if (options_.keep_order)
+      return order;
     // Not stable_sort: libstdc++ 12's warns under clang 19, and it allocates; the index decides among equals instead.
     std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
       return layers[a] != layers[b]                 ? layers[a] < layers[b]
@@ -236,12 +240,12 @@ private:
         ++matches[i];
         first = first ? first : &options_.overrides[i];
       }
-    if (first)
-      return first->type;
-    if (which == role::output && options_.output)
-      return *options_.output;
     if (t.name == "token_embd.weight" && options_.token_embedding)
       return *options_.token_embedding;
+    if (which == role::output && options_.output)
+      return *options_.output;
+    if (first)
+      return first->type;
     if (options_.pure)
       return recipe_.base;
     const std::int64_t layer = layer_of(t.name);
