@@ -227,8 +227,7 @@ template <class Isa = isa::native, std::ranges::contiguous_range Row, detail::nu
   requires row_format<detail::element_of<Row>>
 void dequantize(const Row& row, Values&& values) {
   using B = detail::element_of<Row>;
-  QUANTA_EXPECTS(std::ranges::size(values) % block_size_of<B> == 0);
-  QUANTA_EXPECTS(std::ranges::size(values) / block_size_of<B> == std::ranges::size(row));
+  QUANTA_EXPECTS((detail::same_length<B, float>(std::ranges::size(row), std::ranges::size(values))));
   detail::dequantize_blocks<Isa>(std::ranges::data(row), std::ranges::size(row), std::ranges::data(values));
 }
 
@@ -237,9 +236,7 @@ void dequantize(const Row& row, Values&& values) {
 template <class Isa = isa::native, row_format B, std::ranges::contiguous_range Indices, detail::number_range Values>
   requires std::integral<detail::element_of<Indices>>
 void dequantize_rows(const matrix_view<B>& matrix, const Indices& indices, Values&& values) {
-  const std::size_t count = std::ranges::size(indices);
-  QUANTA_EXPECTS(matrix.columns == 0 || std::ranges::size(values) / matrix.columns == count);
-  QUANTA_EXPECTS(std::ranges::size(values) == count * matrix.columns);
+  QUANTA_EXPECTS(detail::is_product(std::ranges::size(values), std::ranges::size(indices), matrix.columns));
   auto* out = std::ranges::data(values);
   for (const auto index : indices) {
     const auto row = matrix.row(static_cast<std::size_t>(index));

@@ -79,7 +79,7 @@ template <class Isa = isa::native, detail::block_range Row, detail::block_range 
 float dot(const Row& row, const Activations& activations) {
   using B = detail::element_of<Row>;
   using A = detail::element_of<Activations>;
-  QUANTA_EXPECTS(std::ranges::size(row) * B::block_size == std::ranges::size(activations) * A::block_size);
+  QUANTA_EXPECTS((detail::same_length<B, A>(std::ranges::size(row), std::ranges::size(activations))));
   return detail::dot_row<Isa>(row, activations);
 }
 
@@ -89,7 +89,7 @@ template <class Isa = isa::native, std::ranges::contiguous_range Row, detail::nu
   requires row_format<detail::element_of<Row>>
 float dot(const Row& row, const Values& values) {
   using B = detail::element_of<Row>;
-  QUANTA_EXPECTS(std::ranges::size(row) * block_size_of<B> == std::ranges::size(values));
+  QUANTA_EXPECTS((detail::same_length<B, float>(std::ranges::size(row), std::ranges::size(values))));
   return detail::dot_row<Isa>(row, values);
 }
 

@@ -116,4 +116,22 @@ inline constexpr std::size_t block_size_of = 1;
 template <block_format B>
 inline constexpr std::size_t block_size_of<B> = B::block_size;
 
+namespace detail {
+/// Whether `a` elements of A hold as many values as `b` elements of B. Divides, since a product of sizes may wrap.
+template <row_format A, row_format B>
+[[gnu::always_inline]] constexpr bool same_length(std::size_t a, std::size_t b) {
+  constexpr std::size_t common = [] {
+    std::size_t x = block_size_of<A>, y = block_size_of<B>;
+    while (y != 0) {
+      const std::size_t rest = x % y;
+      x = y;
+      y = rest;
+    }
+    return x;
+  }();
+  constexpr std::size_t step_a = block_size_of<B> / common, step_b = block_size_of<A> / common;
+  return a % step_a == 0 && b % step_b == 0 && a / step_a == b / step_b;
+}
+} // namespace detail
+
 } // namespace quanta

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "quanta/sizes.hpp"
+
 namespace quanta {
 
 /// Work without threads: what `parallel_for` arguments default to.
@@ -40,5 +42,19 @@ private:
   const void* parallel_for_;
   void (*run_)(const void* parallel_for, std::size_t count, piece call, const void* f);
 };
+
+namespace detail {
+/// Calls f(begin, end) on a partition of 0 .. count into stretches of `step`, through the caller's parallel_for. Expects that
+/// its pieces lie in what it was given: f writes there.
+template <class Parallel, class F>
+[[gnu::always_inline]] inline void share(std::size_t count, std::size_t step, Parallel&& parallel_for, F&& f) {
+  const std::size_t steps = pieces_of(count, step);
+  parallel_for(steps, [&](std::size_t begin, std::size_t end) {
+    QUANTA_EXPECTS(begin <= end && end <= steps);
+    if (begin < end)
+      f(begin * step, end < steps ? end * step : count);
+  });
+}
+} // namespace detail
 
 } // namespace quanta

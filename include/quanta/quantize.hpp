@@ -162,8 +162,7 @@ template <class Isa = isa::native, detail::number_range Weights, std::ranges::co
   requires row_format<detail::element_of<Row>>
 void quantize(const Weights& weights, Row&& row, const quantize_options& options) {
   using B = detail::element_of<Row>;
-  QUANTA_EXPECTS(std::ranges::size(weights) % block_size_of<B> == 0);
-  QUANTA_EXPECTS(std::ranges::size(weights) / block_size_of<B> == std::ranges::size(row));
+  QUANTA_EXPECTS((detail::same_length<B, float>(std::ranges::size(row), std::ranges::size(weights))));
   QUANTA_EXPECTS(options.importance.empty() || options.importance.size() == std::ranges::size(weights));
   const float* importance = options.importance.empty() ? nullptr : options.importance.data();
   if (options.search == search::thorough)
@@ -177,8 +176,7 @@ template <class Isa = isa::native, detail::number_range Weights, std::ranges::co
   requires row_format<detail::element_of<Row>>
 void quantize(const Weights& weights, Row&& row) {
   using B = detail::element_of<Row>;
-  QUANTA_EXPECTS(std::ranges::size(weights) % block_size_of<B> == 0);
-  QUANTA_EXPECTS(std::ranges::size(weights) / block_size_of<B> == std::ranges::size(row));
+  QUANTA_EXPECTS((detail::same_length<B, float>(std::ranges::size(row), std::ranges::size(weights))));
   detail::quantize_row<Isa>(std::ranges::data(weights), std::ranges::size(weights), std::ranges::data(row), nullptr);
 }
 
