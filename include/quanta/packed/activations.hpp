@@ -153,18 +153,26 @@ template <class Isa, class B>
 
 } // namespace detail
 
-/// Activations as products with a matrix of format B, packed for a level, take them.
+/// Activations as products with a matrix of format B, packed for a level, take them. Operations expect that they are valid().
 template <weight_format B, class Isa = isa::native>
 struct packed_activations {
   std::span<const std::byte> bytes;
   std::size_t tokens = 0;
   std::size_t columns = 0;
+
+  /// Whether rows are whole blocks and there are activation_bytes(tokens, columns) or more.
+  [[gnu::always_inline]] constexpr bool valid() const {
+    using layout = detail::activation_layout<Isa, B>;
+    return columns % B::block_size == 0 && detail::fits(tokens, columns / layout::columns, bytes.size() / layout::token_bytes);
+  }
 };
 
+/// Bytes that pack_activations() needs. Expects: columns a multiple of the block size; no more bytes than a size can tell.
 template <weight_format B, class Isa = isa::native>
-constexpr std::size_t activation_bytes(std::size_t tokens, std::size_t columns) {
+[[gnu::always_inline]] constexpr std::size_t activation_bytes(std::size_t tokens, std::size_t columns) {
   using layout = detail::activation_layout<Isa, B>;
-  return tokens * (columns / layout::columns) * layout::token_bytes;
+  QUANTA_EXPECTS(columns % B::block_size == 0);
+  return detail::product(tokens, detail::product(columns / layout::columns, layout::token_bytes));
 }
 
 /// Quantizes `tokens` rows of floats, row after row, for products with packed matrices of format B. Expects:
@@ -175,15 +183,15 @@ packed_activations<B, Isa> pack_activations(std::span<const float> x, std::size_
                                             std::span<std::byte> storage, Parallel&& parallel_for = {}) {
   using layout = detail::activation_layout<Isa, B>;
   constexpr std::size_t N = layout::columns;
-  const std::size_t bytes = activation_bytes<B, Isa>(tokens, columns), stretches = columns / N;
   QUANTA_EXPECTS(columns % B::block_size == 0);
-  QUANTA_EXPECTS(x.size() == tokens * columns);
+  QUANTA_EXPECTS(detail::is_product(x.size(), tokens, columns));
+  const std::size_t bytes = activation_bytes<B, Isa>(tokens, columns), stretches = columns / N;
   QUANTA_EXPECTS(storage.size() >= bytes);
-  parallel_for((tokens + detail::widest_tile<Isa> - 1) / detail::widest_tile<Isa>, [&](std::size_t begin, std::size_t end) {
+  const std::size_t rows = stretches == 0 ? 0 : tokens;
+  detail::share(rows, detail::widest_tile<Isa>, parallel_for, [&](std::size_t begin, std::size_t end) {
     using R = encode::register_of<Isa>;
     constexpr std::size_t W = encode::register_lanes<Isa>;
-    const std::size_t last = end * detail::widest_tile<Isa> < tokens ? end * detail::widest_tile<Isa> : tokens;
-    for (std::size_t token = begin * detail::widest_tile<Isa>; token < last; ++token) {
+    for (std::size_t token = begin; token < end; ++token) {
       const auto place = detail::tile_of<Isa>(token, tokens);
       auto* tile = reinterpret_cast<std::uint8_t*>(storage.data()) + place.first * stretches * layout::token_bytes;
       const float* row = x.data() + token * columns;

@@ -10,7 +10,9 @@ struct expert_scratch {
   std::span<std::uint32_t> indices; ///< expert_indices(experts, choices)
   std::span<std::byte> activations; ///< activation_bytes<B, Isa>(choices, columns)
 };
+/// Expects: no more indices than a size can tell.
 [[gnu::always_inline]] constexpr std::size_t expert_indices(std::size_t experts, std::size_t choices) {
+  QUANTA_EXPECTS(choices < std::numeric_limits<std::size_t>::max() - experts);
   return experts + 1 + choices;
 }
 
@@ -36,17 +38,19 @@ void multiply_experts(std::size_t experts, Expert expert, const packed_activatio
   using layout = detail::packed_layout<Isa, B>;
   if (chosen.empty())
     return;
+  QUANTA_EXPECTS(x.valid());
   QUANTA_EXPECTS(experts > 0 && x.tokens > 0 && chosen.size() % x.tokens == 0);
+  QUANTA_EXPECTS(chosen.size() <= std::numeric_limits<std::uint32_t>::max()); // the scratch counts and names them
   const std::size_t rows = expert(0).rows, panels = layout::panels(rows), choices = chosen.size() / x.tokens;
   for (std::size_t e = 0; e < experts; ++e)
-    QUANTA_EXPECTS(expert(e).rows == rows && expert(e).columns == x.columns);
+    QUANTA_EXPECTS(expert(e).valid() && expert(e).rows == rows && expert(e).columns == x.columns);
   for (const std::uint32_t e : chosen)
     QUANTA_EXPECTS(e < experts);
   QUANTA_EXPECTS(stride >= rows);
-  QUANTA_EXPECTS(y.size() >= (chosen.size() - 1) * stride + rows);
+  QUANTA_EXPECTS(detail::fits_rows(chosen.size(), stride, rows, y.size()));
   QUANTA_EXPECTS(scratch.indices.size() >= expert_indices(experts, chosen.size()));
   const std::size_t token_bytes = activation_bytes<B, Isa>(1, x.columns);
-  QUANTA_EXPECTS(scratch.activations.size() >= chosen.size() * token_bytes);
+  QUANTA_EXPECTS(detail::fits(chosen.size(), token_bytes, scratch.activations.size()));
 
   // Choices sorted by expert, those of expert e from ends[e - 1] to ends[e].
   const auto ends = scratch.indices.first(experts + 1), sorted = scratch.indices.subspan(experts + 1);
@@ -61,7 +65,7 @@ void multiply_experts(std::size_t experts, Expert expert, const packed_activatio
   const auto first_of = [&](std::size_t e) -> std::size_t { return e == 0 ? 0 : ends[e - 1]; };
 
   auto* tiles = reinterpret_cast<std::uint8_t*>(scratch.activations.data());
-  parallel_for(chosen.size(), [&](std::size_t begin, std::size_t end) {
+  detail::share(chosen.size(), 1, parallel_for, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
       const std::size_t e = chosen[sorted[i]], first = first_of(e);
       detail::move_token<Isa, B>(reinterpret_cast<const std::uint8_t*>(x.bytes.data()), x.tokens, sorted[i] / choices,
@@ -88,9 +92,9 @@ void multiply_experts(std::size_t experts, Expert expert, const packed_activatio
 /// as tokens have choices, token after token, and y[i], `stride` floats from choice to choice, is the product of
 /// experts[chosen[i]] with the token of choice i. Tokens are grouped by expert, so that each chosen matrix is read once
 /// for each block of its tokens; the panels of all of them are shared out together through parallel_for. The bits are
-/// those of gemm with one token. Allocates nothing. Expects: chosen.size() a multiple of x.tokens, every index below
-/// experts.size(); every expert with rows and columns of the first, x.columns == columns; stride >= rows; y.size() holds
-/// the rows of every choice; scratch as it says.
+/// those of gemm with one token. Allocates nothing. Expects: x.valid(); chosen.size() a multiple of x.tokens and below
+/// 2^32, every index below experts.size(); every expert valid(), with rows and columns of the first, x.columns == columns;
+/// stride >= rows; y.size() holds the rows of every choice; scratch as it says.
 template <weight_format B, class Isa, class Parallel = serial>
 void gemm_experts(std::span<const packed_matrix<B, Isa>> experts, const packed_activations<B, Isa>& x,
                   std::span<const std::uint32_t> chosen, std::span<float> y, std::size_t stride, expert_scratch scratch,

@@ -17,6 +17,7 @@
 #include "quanta/formats.hpp"
 #include "quanta/runs.hpp"
 #include "quanta/simd/interleaved.hpp"
+#include "quanta/sizes.hpp"
 
 namespace quanta::detail {
 
@@ -138,8 +139,10 @@ struct packed_layout {
   static constexpr std::size_t scales_at = columns / run_size * run_bytes, minima_at = scales_at + scale_bytes * rows,
                                d_at = minima_at + minimum_bytes * rows, chunk_bytes = d_at + d_bytes * rows;
 
-  static constexpr std::size_t panels(std::size_t row_count) { return (row_count + rows - 1) / rows; }
-  static constexpr std::size_t panel_bytes(std::size_t column_count) { return column_count / columns * chunk_bytes; }
+  [[gnu::always_inline]] static constexpr std::size_t panels(std::size_t row_count) { return pieces_of(row_count, rows); }
+  [[gnu::always_inline]] static constexpr std::size_t panel_bytes(std::size_t column_count) {
+    return product(column_count / columns, chunk_bytes);
+  }
 };
 
 /// The stored codes of step K of the 32 columns at p: indices where codes are looked up.

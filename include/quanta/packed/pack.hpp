@@ -6,19 +6,28 @@
 
 namespace quanta {
 
-/// A matrix in the packed form of a level; the bytes are the caller's.
+/// A matrix in the packed form of a level; the bytes are the caller's. Operations expect that it is valid().
 template <weight_format B, class Isa = isa::native>
 struct packed_matrix {
   std::span<const std::byte> bytes;
   std::size_t rows = 0;
   std::size_t columns = 0;
+
+  /// Whether rows are whole blocks and there are packed_bytes(rows, columns) or more.
+  [[gnu::always_inline]] constexpr bool valid() const {
+    using layout = detail::packed_layout<Isa, B>;
+    return columns % B::block_size == 0 &&
+           detail::fits(layout::panels(rows), columns / layout::columns, bytes.size() / layout::chunk_bytes);
+  }
 };
 
-/// Bytes that pack() needs: those of the blocks, a few more for integer scales, and rows up to a whole panel.
+/// Bytes that pack() needs: those of the blocks, a few more for integer scales, and rows up to a whole panel. Expects: columns
+/// a multiple of the block size; no more bytes than a size can tell.
 template <weight_format B, class Isa = isa::native>
-constexpr std::size_t packed_bytes(std::size_t rows, std::size_t columns) {
+[[gnu::always_inline]] constexpr std::size_t packed_bytes(std::size_t rows, std::size_t columns) {
   using layout = detail::packed_layout<Isa, B>;
-  return layout::panels(rows) * layout::panel_bytes(columns);
+  QUANTA_EXPECTS(columns % B::block_size == 0);
+  return detail::product(layout::panels(rows), layout::panel_bytes(columns));
 }
 
 namespace detail {
@@ -219,15 +228,16 @@ inline constexpr std::size_t bytes_past_cache = std::size_t{4} << 20;
 } // namespace detail
 
 /// Writes the packed form of a matrix into `storage` (any alignment; 64 bytes are fastest) and returns a view of it. Panels are
-/// shared out through parallel_for. Expects: storage.size() >= packed_bytes<B, Isa>(rows, columns).
+/// shared out through parallel_for. Expects: matrix.valid(); storage.size() >= packed_bytes<B, Isa>(rows, columns).
 template <class Isa = isa::native, weight_format B, class Parallel = serial>
 packed_matrix<B, Isa> pack(const matrix_view<B>& matrix, std::span<std::byte> storage, Parallel&& parallel_for = {}) {
   using layout = detail::packed_layout<Isa, B>;
+  QUANTA_EXPECTS(matrix.valid());
   const std::size_t bytes = packed_bytes<B, Isa>(matrix.rows, matrix.columns), chunks = matrix.row_blocks();
   QUANTA_EXPECTS(storage.size() >= bytes);
   const auto aligned = reinterpret_cast<std::uintptr_t>(storage.data()) % 16 == 0 && layout::chunk_bytes % 16 == 0;
   const bool past_cache = bytes >= detail::bytes_past_cache && aligned;
-  parallel_for(layout::panels(matrix.rows), [&](std::size_t begin, std::size_t end) {
+  detail::share(chunks == 0 ? 0 : layout::panels(matrix.rows), 1, parallel_for, [&](std::size_t begin, std::size_t end) {
     alignas(64) std::uint8_t chunk[layout::chunk_bytes];
     B last[layout::rows] = {}; // missing rows of the last panel are zeros
     const std::size_t row_bytes = chunks * sizeof(B);

@@ -117,9 +117,7 @@ template <class Parallel, class F>
 [[gnu::always_inline]] inline void for_panel_stretches(std::size_t panels, std::size_t products, Parallel&& parallel_for,
                                                        F&& f) {
   const std::size_t step = products == 0 || products > products_a_piece ? 1 : products_a_piece / products;
-  parallel_for((panels + step - 1) / step, [&](std::size_t begin, std::size_t end) {
-    f(begin * step, end * step < panels ? end * step : panels);
-  });
+  share(panels, step, parallel_for, f);
 }
 
 /// Calls f(item, begin, end) for the part of first .. last that lies in each of `count` items laid end to end, size(item)

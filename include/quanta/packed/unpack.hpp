@@ -78,13 +78,15 @@ concept unpackable_format = weight_format<B> && requires(B block, f16 h, const s
 
 /// Writes the blocks of a packed matrix, row after row: what pack() was given, bit for bit. (Of bits that no value
 /// depends on, the ones that encoders write: bit 7 and NaN of nvfp4's scales, bytes of tq1_0 that stand for no five
-/// digits.) Panels are shared out through parallel_for. Expects: blocks.size() == rows * columns / block size.
+/// digits.) Panels are shared out through parallel_for. Expects: matrix.valid(); blocks.size() == rows *
+/// columns / block size.
 template <unpackable_format B, class Isa, class Parallel = serial>
 void unpack(const packed_matrix<B, Isa>& matrix, std::span<B> blocks, Parallel&& parallel_for = {}) {
   using layout = detail::packed_layout<Isa, B>;
   const std::size_t chunks = matrix.columns / B::block_size;
-  QUANTA_EXPECTS(blocks.size() == matrix.rows * chunks);
-  parallel_for(layout::panels(matrix.rows), [&](std::size_t begin, std::size_t end) {
+  QUANTA_EXPECTS(matrix.valid());
+  QUANTA_EXPECTS(detail::is_product(blocks.size(), matrix.rows, chunks));
+  detail::share(chunks == 0 ? 0 : layout::panels(matrix.rows), 1, parallel_for, [&](std::size_t begin, std::size_t end) {
     alignas(64) std::uint8_t codes[layout::rows * B::block_size];
     alignas(64) std::uint8_t steps[8 * layout::vector_bytes];
     for (std::size_t panel = begin; panel < end; ++panel)
