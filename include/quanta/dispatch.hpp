@@ -14,8 +14,9 @@
 
 namespace quanta::dispatch {
 
-/// The operations on one tensor type at one level, on raw rows: `columns` values each, a multiple of the block size.
-/// Objects of a level export nothing but tables of these, so that no inline function of one level can replace another's.
+/// The operations on one tensor type at one level, on raw rows: `columns` values each. They expect a multiple of the block
+/// size, no null pointer to something, and that rows and values are fewer bytes than memory has; the memory's end they do not
+/// know. Objects of a level export nothing but tables of these, so that no inline function of one level can replace another's.
 struct kernels {
   tensor_type type;
   /// The activation type that `dot` and `gemv` take; f32 for plain types, whose products are with floats.
@@ -60,8 +61,8 @@ struct packed_choices {
   std::span<std::byte> activations; ///< activation_bytes(choices, columns)
 };
 
-/// Packed products (quanta/packed/gemm.hpp) of one tensor type at one level. What one level packed, no other can read. Work is
-/// shared out through the last argument, any parallel_for; serial{} is none.
+/// Packed products (quanta/packed/gemm.hpp) of one tensor type at one level, which expect the same sizes. What one level
+/// packed, no other can read. Work is shared out through the last argument, any parallel_for; serial{} is none.
 struct packed_kernels {
   tensor_type type;
   /// Bytes that `pack` and `pack_activations` write.

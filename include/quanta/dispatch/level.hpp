@@ -1,6 +1,8 @@
 // The table of one level, compiled with that level's flags by the source that quanta_add_kernels() generates.
 #pragma once
 
+#include <limits>
+
 #include "quanta/dispatch.hpp"
 #include "quanta/quanta.hpp"
 #include "quanta/simd/interleaved.hpp"
@@ -11,15 +13,35 @@ namespace detail {
 template <class Isa, row_format B>
 struct entries {
   static constexpr bool plain = plain_format<B>;
-  static constexpr std::size_t blocks(std::size_t columns) { return columns / block_size_of<B>; }
-  static std::span<const B> row(const void* p, std::size_t columns) { return {static_cast<const B*>(p), blocks(columns)}; }
+  static constexpr std::size_t largest_object = std::numeric_limits<std::ptrdiff_t>::max();
+
+  /// Blocks of a row. Expects what is known of memory without its end: whole blocks, as many bytes as an object can have, no
+  /// null pointer to any.
+  static std::size_t blocks(std::size_t columns, const auto*... rows) {
+    QUANTA_EXPECTS(columns % block_size_of<B> == 0);
+    QUANTA_EXPECTS(quanta::detail::fits(columns, sizeof(float), largest_object)); // no row takes more than its floats
+    QUANTA_EXPECTS(columns == 0 || (... && (rows != nullptr)));
+    return columns / block_size_of<B>;
+  }
+  /// The same of a matrix' rows, activations x and products y.
+  template <class A>
+  static std::size_t blocks_of_product(const void* matrix, std::size_t rows, std::size_t columns, const A* x, const float* y) {
+    const std::size_t row = blocks(columns, x);
+    QUANTA_EXPECTS(columns % block_size_of<A> == 0);
+    QUANTA_EXPECTS(quanta::detail::fits(row * sizeof(B), rows, largest_object));
+    QUANTA_EXPECTS(quanta::detail::fits(rows, sizeof(float), largest_object));
+    QUANTA_EXPECTS(rows == 0 || (y != nullptr && (row == 0 || matrix != nullptr)));
+    return row;
+  }
 
   template <class T>
   static void quantize(const T* values, std::size_t columns, void* out, const float* importance) {
+    blocks(columns, values, out);
     quanta::detail::quantize_row<Isa>(values, columns, static_cast<B*>(out), importance);
   }
   static void quantize_f32(const float* v, std::size_t n, void* out, const float* w) { quantize(v, n, out, w); }
   static void quantize_thoroughly(const float* v, std::size_t n, void* out, const float* w) {
+    blocks(n, v, out);
     quanta::detail::quantize_row<Isa, search::thorough>(v, n, static_cast<B*>(out), w);
   }
   static void quantize_f16(const void* v, std::size_t n, void* out, const float* w) {
@@ -29,10 +51,11 @@ struct entries {
     quantize(static_cast<const bf16*>(v), n, out, w);
   }
   static void dequantize(const void* in, std::size_t columns, float* values) {
-    quanta::detail::dequantize_blocks<Isa>(static_cast<const B*>(in), blocks(columns), values);
+    quanta::detail::dequantize_blocks<Isa>(static_cast<const B*>(in), blocks(columns, in, values), values);
   }
   static void multiply(const void* matrix, std::size_t rows, std::size_t columns, const auto* x, float* y) {
-    quanta::detail::dot_rows<Isa>(static_cast<const B*>(matrix), rows, blocks(columns), x, y);
+    const std::size_t row = blocks_of_product(matrix, rows, columns, x, y);
+    quanta::detail::dot_rows<Isa>(static_cast<const B*>(matrix), rows, row, x, y);
   }
   static auto partner_blocks(const void* activations) {
     if constexpr (weight_format<B>)
@@ -41,8 +64,11 @@ struct entries {
       return static_cast<const float*>(activations);
   }
   static void gemv(const void* matrix, std::size_t rows, std::size_t columns, const void* activations, float* y) {
-    const auto product = [&](const auto* x) { multiply(matrix, rows, columns, x, y); };
-    quanta::detail::with_fast_activations<Isa, B>(partner_blocks(activations), rows, blocks(columns), product);
+    const auto* x = partner_blocks(activations);
+    const std::size_t row = blocks_of_product(matrix, rows, columns, x, y);
+    quanta::detail::with_fast_activations<Isa, B>(x, rows, row, [&](const auto* fast) {
+      quanta::detail::dot_rows<Isa>(static_cast<const B*>(matrix), rows, row, fast, y);
+    });
   }
   static void gemv_values(const void* matrix, std::size_t rows, std::size_t columns, const float* values, float* y) {
     multiply(matrix, rows, columns, values, y);

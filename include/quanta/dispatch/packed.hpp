@@ -16,7 +16,9 @@ struct packed_entries {
   }
   static void pack(const void* blocks, std::size_t rows, std::size_t columns, std::span<std::byte> storage,
                    parallel_reference parallel_for) {
-    const std::span all(static_cast<const B*>(blocks), rows * (columns / B::block_size));
+    QUANTA_EXPECTS(columns % B::block_size == 0);
+    const std::span all(static_cast<const B*>(blocks), quanta::detail::product(rows, columns / B::block_size));
+    QUANTA_EXPECTS(blocks != nullptr || all.empty());
     quanta::pack<Isa>(matrix_view<B>(all, rows, columns), storage, parallel_for);
   }
   static void pack_activations(std::span<const float> x, std::size_t tokens, std::size_t columns, std::span<std::byte> storage,
@@ -26,14 +28,12 @@ struct packed_entries {
   static void gemm(std::span<const packed_part> parts, std::size_t columns, std::span<const std::byte> activations,
                    std::size_t tokens, parallel_reference parallel_for) {
     const packed_activations<B, Isa> x{activations, tokens, columns};
-    QUANTA_EXPECTS(activations.size() >= activation_bytes(tokens, columns));
     constexpr std::size_t together = 8; // more than a model multiplies with the same activations
     gemm_part<B, Isa> typed[together];
     for (; !parts.empty(); parts = parts.subspan(parts.size() < together ? parts.size() : together)) {
       const std::size_t count = parts.size() < together ? parts.size() : together;
       for (std::size_t i = 0; i < count; ++i) {
         const packed_part& part = parts[i];
-        QUANTA_EXPECTS(part.matrix.size() >= matrix_bytes(part.rows, columns));
         typed[i] = {{part.matrix, part.rows, columns}, part.y, part.stride};
       }
       quanta::gemm(std::span<const gemm_part<B, Isa>>(typed, count), x, parallel_for);
@@ -43,9 +43,6 @@ struct packed_entries {
                            std::span<const std::byte> activations, std::size_t tokens, const packed_choices& choices,
                            parallel_reference parallel_for) {
     const packed_activations<B, Isa> x{activations, tokens, columns};
-    QUANTA_EXPECTS(activations.size() >= activation_bytes(tokens, columns));
-    for (const auto& matrix : experts)
-      QUANTA_EXPECTS(matrix.size() >= matrix_bytes(rows, columns));
     const auto expert = [&](std::size_t e) { return packed_matrix<B, Isa>{experts[e], rows, columns}; };
     quanta::detail::multiply_experts<B, Isa>(experts.size(), expert, x, choices.chosen, choices.y, choices.stride,
                                              {choices.indices, choices.activations}, parallel_for);
