@@ -65,11 +65,13 @@ template <class Isa>
 /// Checks a layer and computes what does not depend on the input, into memory of the caller: one offset and one factor an
 /// output. nonfinite_scale, bad_scale, bad_zero_point: parameters that cannot be. accumulator_overflow: some input could
 /// carry a sum past int32; what passes is exact for every input. Reads the weights once.
-/// Expects: weights whose channels are rows (or one scale), bias empty or of size rows, offsets and factors of size rows.
+/// Expects: valid() weights whose channels are rows (or one scale), bias empty or of size rows, offsets and factors of size
+/// rows.
 template <class Isa = isa::native, class Rounding = double_rounding>
 result<int8_fully_connected<Rounding>> prepare(const int8_layer& layer, std::span<std::int32_t> offsets,
                                                std::span<typename Rounding::factor> factors) {
   const int8_per_channel& weights = layer.weights;
+  QUANTA_EXPECTS(weights.valid());
   QUANTA_EXPECTS(weights.axis == channel_axis::rows || weights.scales.size() == 1);
   QUANTA_EXPECTS(layer.bias.empty() || layer.bias.size() == weights.rows);
   QUANTA_EXPECTS(offsets.size() == weights.rows && factors.size() == weights.rows);
@@ -103,17 +105,19 @@ result<int8_fully_connected<Rounding>> prepare(const int8_layer& layer, std::spa
 
 /// y = the layer's outputs for one or more inputs, one after another: x has `columns` bytes an input, y `rows` an output.
 /// The same bytes at every level and with any number of threads. Reads each weight once an input.
-/// `parallel_for(n, fn)` calls fn(begin, end) on a partition of 0 .. n, on any threads. Expects: whole inputs and as many
-/// outputs.
+/// `parallel_for(n, fn)` calls fn(begin, end) on a partition of 0 .. n, on any threads. Expects: a layer of `prepare`; whole
+/// inputs and as many outputs.
 template <class Isa = isa::native, class Rounding, detail::code_range X, class Parallel = serial>
 void fully_connected(const int8_fully_connected<Rounding>& layer, const X& x, std::span<std::int8_t> y,
                      Parallel&& parallel_for = {}) {
   const std::size_t rows = layer.weights.rows, columns = layer.weights.columns;
   const std::size_t inputs = rows == 0 ? 0 : y.size() / rows;
-  QUANTA_EXPECTS(y.size() == inputs * rows);
-  QUANTA_EXPECTS(rows == 0 || std::ranges::size(x) == inputs * columns);
+  QUANTA_EXPECTS(layer.weights.valid());
+  QUANTA_EXPECTS(layer.offsets.size() == rows && layer.factors.size() == rows);
+  QUANTA_EXPECTS(detail::is_product(y.size(), inputs, rows));
+  QUANTA_EXPECTS(rows == 0 || detail::is_product(std::ranges::size(x), inputs, columns));
   const std::int8_t* const values = std::ranges::data(x);
-  parallel_for(rows, [&](std::size_t begin, std::size_t end) {
+  detail::share(inputs == 0 ? 0 : rows, 1, parallel_for, [&](std::size_t begin, std::size_t end) {
     for (std::size_t r = begin; r < end; ++r) {
       const std::int8_t* const w = layer.weights.codes.data() + r * columns;
       for (std::size_t input = 0; input < inputs; ++input) {

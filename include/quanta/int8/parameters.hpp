@@ -12,8 +12,8 @@
 #include <limits>
 #include <span>
 
-#include "quanta/contract.hpp"
 #include "quanta/error.hpp"
+#include "quanta/sizes.hpp"
 
 namespace quanta {
 namespace detail {
@@ -86,7 +86,8 @@ struct int8_range {
 enum class channel_axis : std::uint8_t { rows, columns };
 
 /// rows x columns weights as signed bytes, row after row, with one scale a channel, or one scale in all:
-/// real = scales[channel] * q. Does not own its memory. Encoders write -127 .. 127; products are exact for -128 too.
+/// real = scales[channel] * q. Does not own its memory. Operations expect that it is valid(), as the constructor does.
+/// Encoders write -127 .. 127; products are exact for -128 too.
 struct int8_per_channel {
   std::span<const std::int8_t> codes;
   std::span<const float> scales;
@@ -97,21 +98,31 @@ struct int8_per_channel {
   constexpr int8_per_channel(std::span<const std::int8_t> all, std::span<const float> channel_scales, std::size_t row_count,
                              std::size_t column_count, channel_axis channels = channel_axis::rows)
       : codes(all), scales(channel_scales), rows(row_count), columns(column_count), axis(channels) {
-    QUANTA_EXPECTS(columns == 0 ? codes.empty() : codes.size() / columns == rows && codes.size() % columns == 0);
-    QUANTA_EXPECTS(scales.size() == 1 || scales.size() == (axis == channel_axis::rows ? rows : columns));
+    QUANTA_EXPECTS(valid());
+  }
+  /// Whether all codes are there, and a scale for each channel or for all.
+  [[gnu::always_inline]] constexpr bool valid() const {
+    return detail::is_product(codes.size(), rows, columns) &&
+           (scales.size() == 1 || scales.size() == (axis == channel_axis::rows ? rows : columns));
   }
   constexpr std::span<const std::int8_t> row(std::size_t r) const {
-    QUANTA_EXPECTS(r < rows);
+    QUANTA_EXPECTS(valid() && r < rows);
     return codes.subspan(r * columns, columns);
   }
   constexpr float scale(std::size_t r, std::size_t c) const {
     QUANTA_EXPECTS(r < rows && c < columns);
-    return scales[scales.size() == 1 ? 0 : axis == channel_axis::rows ? r : c];
+    return scale_of(axis == channel_axis::rows ? r : c);
   }
   /// What the bytes of row r mean. Expects channels that are rows, or one scale in all.
   constexpr int8_affine parameters(std::size_t r) const {
     QUANTA_EXPECTS(r < rows && (axis == channel_axis::rows || scales.size() == 1));
-    return {scales[scales.size() == 1 ? 0 : r], 0};
+    return {scale_of(r), 0};
+  }
+
+private:
+  constexpr float scale_of(std::size_t channel) const {
+    QUANTA_EXPECTS(scales.size() == 1 || channel < scales.size());
+    return scales[scales.size() == 1 ? 0 : channel];
   }
 };
 

@@ -166,8 +166,7 @@ template <class Isa = isa::native, std::ranges::contiguous_range Row, detail::co
   requires row_format<detail::element_of<Row>>
 void quantize(const Row& row, Codes&& codes, const int8_affine& parameters) {
   using B = detail::element_of<Row>;
-  QUANTA_EXPECTS(std::ranges::size(codes) % block_size_of<B> == 0);
-  QUANTA_EXPECTS(std::ranges::size(codes) / block_size_of<B> == std::ranges::size(row));
+  QUANTA_EXPECTS((detail::same_length<B, float>(std::ranges::size(row), std::ranges::size(codes))));
   QUANTA_EXPECTS(parameters.valid());
   detail::encode_int8<Isa>(std::ranges::data(row), std::ranges::size(row), detail::one_scale<Isa>(parameters.scale),
                            parameters.zero_point, int8_affine::lowest, std::ranges::data(codes));
@@ -186,19 +185,20 @@ void dequantize(const Codes& codes, Values&& values, const int8_affine& paramete
 /// Weights of any format to symmetric bytes: scales[c] = max|w| / 127 over channel c, q = clamp(round(w / scales[c]), -127,
 /// 127). `scales` has one place a channel, or one in all. Blocks are decoded in registers: their scales make way for the
 /// channel's. Reads the matrix twice; no heap. nonfinite_value if a weight is no number; the output is then unfinished.
-/// Expects: codes.size() == rows * columns; scales.size() == the number of channels, or 1.
+/// Expects: weights.valid(); codes.size() == rows * columns; scales.size() == the number of channels, or 1.
 template <class Isa = isa::native, row_format B>
 result<void> quantize_per_channel(const matrix_view<B>& weights, std::span<std::int8_t> codes, std::span<float> scales,
                                   channel_axis axis = channel_axis::rows) {
   using V = detail::sixteen<Isa>;
   const bool one = scales.size() == 1, by_column = axis == channel_axis::columns && !one;
-  QUANTA_EXPECTS(codes.size() == weights.rows * weights.columns);
+  QUANTA_EXPECTS(weights.valid());
+  QUANTA_EXPECTS(detail::is_product(codes.size(), weights.rows, weights.columns));
   QUANTA_EXPECTS(one || scales.size() == (by_column ? weights.columns : weights.rows));
-  const std::size_t row_blocks = weights.row_blocks();
+  const std::size_t row_blocks = weights.row_blocks(), rows = codes.empty() ? 0 : weights.rows;
   const B* const blocks = weights.blocks.data();
   for (float& s : scales) // first the magnitudes, then what they make
     s = 0.f;
-  for (std::size_t r = 0; r < weights.rows; ++r) {
+  for (std::size_t r = 0; r < rows; ++r) {
     detail::extent<Isa> e;
     const auto look = [&](std::size_t i, std::size_t n, const V& x) __attribute__((always_inline)) {
       e.add(x);
@@ -215,7 +215,7 @@ result<void> quantize_per_channel(const matrix_view<B>& weights, std::span<std::
   }
   for (float& s : scales)
     s = detail::symmetric_scale(s);
-  for (std::size_t r = 0; r < weights.rows; ++r) {
+  for (std::size_t r = 0; r < rows; ++r) {
     const auto encode = [&](const auto& channel) __attribute__((always_inline)) {
       detail::encode_int8<Isa>(blocks + r * row_blocks, row_blocks, channel, 0, -int8_affine::highest,
                                codes.data() + r * weights.columns);
@@ -228,12 +228,14 @@ result<void> quantize_per_channel(const matrix_view<B>& weights, std::span<std::
   return {};
 }
 
-/// Weights as numbers, row after row. Expects: values.size() == rows * columns.
+/// Weights as numbers, row after row. Expects: weights.valid(); values.size() == rows * columns.
 template <class Isa = isa::native, detail::number_range Values>
 void dequantize(const int8_per_channel& weights, Values&& values) {
+  QUANTA_EXPECTS(weights.valid());
   QUANTA_EXPECTS(std::ranges::size(values) == weights.codes.size());
   auto* out = std::ranges::data(values);
-  for (std::size_t r = 0; r < weights.rows; ++r, out += weights.columns) {
+  const std::size_t rows = weights.codes.empty() ? 0 : weights.rows;
+  for (std::size_t r = 0; r < rows; ++r, out += weights.columns) {
     const std::int8_t* const codes = weights.codes.data() + r * weights.columns;
     if (weights.axis == channel_axis::columns && weights.scales.size() > 1)
       detail::decode_int8<Isa>(codes, weights.columns, detail::column_scales<Isa>{weights.scales.data()}, 0, out);
@@ -248,7 +250,7 @@ template <class Isa = isa::native, detail::code_range Codes, detail::block_range
 void quantize(const Codes& codes, Row&& row, const int8_affine& parameters) {
   using B = detail::element_of<Row>;
   const std::size_t count = std::ranges::size(codes);
-  QUANTA_EXPECTS(count % B::block_size == 0 && count / B::block_size == std::ranges::size(row));
+  QUANTA_EXPECTS((detail::same_length<B, float>(std::ranges::size(row), count)));
   QUANTA_EXPECTS(parameters.valid());
   static_assert(detail::stretch % B::block_size == 0, "a stretch of a row is whole blocks");
   alignas(64) float buffer[detail::stretch];
@@ -266,7 +268,7 @@ void quantize(const Codes& codes, Row&& row, const int8_affine& parameters) {
 /// 2^-25 down; those from 65,520 on become infinite. Expects: a byte for each value of the blocks, a valid scale.
 template <class Isa = isa::native, detail::code_range Codes, std::size_t N>
 bool repack(const Codes& codes, float scale, std::span<int8_block<N>> row) {
-  QUANTA_EXPECTS(std::ranges::size(codes) % N == 0 && std::ranges::size(codes) / N == row.size());
+  QUANTA_EXPECTS((detail::same_length<int8_block<N>, float>(row.size(), std::ranges::size(codes))));
   QUANTA_EXPECTS((int8_affine{scale, 0}.valid()));
   const f16 d = simd::narrow_to_half<Isa>(scale);
   const std::int8_t* p = std::ranges::data(codes);

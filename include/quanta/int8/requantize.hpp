@@ -19,6 +19,9 @@ namespace quanta {
 struct fixed_point_multiplier {
   std::int32_t multiplier = 0, shift = 0;
 
+  /// Whether nothing overflows that is made of it.
+  [[gnu::always_inline]] constexpr bool valid() const { return multiplier >= 0 && shift >= -31 && shift <= 30; }
+
   /// The nearest such number, halves away from zero; 0 below 2^-32, the largest one (2^30 - 1/2) from 2^30 on.
   /// nonfinite_scale for infinities and NaN, bad_scale for negative numbers.
   [[gnu::always_inline]] static result<fixed_point_multiplier> from(double real) {
@@ -64,12 +67,14 @@ namespace detail {
 } // namespace detail
 
 /// Every policy: `factor`, what a channel keeps of its M; make(M), with the errors of fixed_point_multiplier::from; and
-/// apply(acc, factor, low, high) = round(acc * M) between low and high, two integers of magnitude 255 at most.
+/// apply(acc, factor, low, high) = round(acc * M) between low and high, two integers of magnitude 255 at most. Expects a factor
+/// of `make`.
 struct double_rounding {
   using factor = fixed_point_multiplier;
   [[gnu::always_inline]] static result<factor> make(double m) { return factor::from(m); }
   /// acc * M by gemmlowp's two steps; saturated where M >= 1 carries it past int32.
   [[gnu::always_inline]] static constexpr std::int32_t scale(std::int32_t acc, factor f) {
+    QUANTA_EXPECTS(f.valid());
     const int left = f.shift > 0 ? f.shift : 0, right = f.shift < 0 ? -f.shift : 0;
     const std::int32_t shifted = detail::saturate(std::int64_t{acc} * (std::int64_t{1} << left));
     return detail::rounding_shift(detail::rounding_high_product(shifted, f.multiplier), right);
@@ -85,6 +90,7 @@ struct single_rounding {
   [[gnu::always_inline]] static result<factor> make(double m) { return factor::from(m); }
   /// (acc * multiplier + half) >> (31 - shift): halves upwards; the product has 62 bits and half at most 61.
   [[gnu::always_inline]] static constexpr std::int32_t scale(std::int32_t acc, factor f) {
+    QUANTA_EXPECTS(f.valid());
     const std::int64_t product = std::int64_t{acc} * f.multiplier, half = std::int64_t{1} << (30 - f.shift);
     return detail::saturate((product + half) >> (31 - f.shift));
   }
@@ -105,6 +111,7 @@ struct float_rounding {
     return static_cast<float>(detail::clamp<double>(m, 0.0, std::numeric_limits<float>::max()));
   }
   [[gnu::always_inline]] static std::int32_t apply(std::int32_t acc, factor f, std::int32_t low, std::int32_t high) {
+    QUANTA_EXPECTS(f - f == 0.f);
     // Clamped first: rounding moves nothing past an integer bound, and sees small numbers only.
     const float y = detail::clamp(static_cast<float>(acc) * f, static_cast<float>(low), static_cast<float>(high));
     return static_cast<std::int32_t>(simd::native<isa::portable>::round_even(y));
@@ -112,10 +119,11 @@ struct float_rounding {
 };
 
 /// The byte of an int32 sum: clamp(round(acc * M) + zero_point, range.low, range.high). Exact for every sum: nothing
-/// overflows on the way. Expects a zero point of -128 .. 127 (unchecked).
+/// overflows on the way. Expects a zero point of -128 .. 127 and a factor of the policy's `make`.
 template <class Rounding = double_rounding>
 [[gnu::always_inline]] constexpr std::int8_t requantize(std::int32_t acc, typename Rounding::factor factor,
                                                         std::int32_t zero_point, int8_range range = {}) {
+  QUANTA_EXPECTS(zero_point >= int8_affine::lowest && zero_point <= int8_affine::highest);
   const std::int32_t y = Rounding::apply(acc, factor, range.low - zero_point, range.high - zero_point);
   return static_cast<std::int8_t>(y + zero_point);
 }
