@@ -1,6 +1,7 @@
 // A parallel_for over threads of its own, for callers that have no thread pool.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +15,8 @@
 
 #include <pthread.h>
 
+#include "quanta/sizes.hpp"
+
 namespace quanta {
 
 /// Shares work among `count` threads, the calling one included. The others are started by the first call that needs them,
@@ -23,10 +26,11 @@ namespace quanta {
 /// calling thread.
 class threads {
 public:
-  /// 0 means as many as the machine has.
+  static constexpr std::size_t most = 1024;
+
+  /// 0 means as many as the machine has; more than `most` are `most`.
   explicit threads(std::size_t count = 0) : count_(count ? count : std::thread::hardware_concurrency()) {
-    if (count_ == 0)
-      count_ = 1;
+    count_ = std::clamp(count_, std::size_t{1}, most);
     workers_.reserve(count_ - 1);
   }
   threads(const threads&) = delete;
@@ -52,10 +56,10 @@ public:
     if (!started_)
       start();
     using callee = std::remove_reference_t<F>;
-    work_ = {[](const void* f, std::size_t begin, std::size_t end) {
-               (*static_cast<callee*>(const_cast<void*>(f)))(begin, end);
-             },
-             std::addressof(fn), n, (n + count_ * 8 - 1) / (count_ * 8)};
+    const std::size_t piece = detail::pieces_of(n, count_ * 8);
+    work_ = {
+        [](const void* f, std::size_t begin, std::size_t end) { (*static_cast<callee*>(const_cast<void*>(f)))(begin, end); },
+        std::addressof(fn), n, piece, detail::pieces_of(n, piece)};
     next_.store(0, std::memory_order_relaxed);
     running_.store(workers_.size(), std::memory_order_relaxed);
     announce();
@@ -70,7 +74,7 @@ private:
   struct work {
     void (*call)(const void* f, std::size_t begin, std::size_t end);
     const void* f;
-    std::size_t count, piece;
+    std::size_t count, piece, pieces;
   };
   void announce() const {
     round_.fetch_add(1, std::memory_order_release);
@@ -90,15 +94,16 @@ private:
     } catch (...) {
       if (!failed_.exchange(true, std::memory_order_relaxed))
         failure_ = std::current_exception();
-      next_.store(work_.count, std::memory_order_relaxed);
+      next_.store(work_.pieces, std::memory_order_relaxed);
     }
 #else
     call_pieces();
 #endif
   }
+  /// Pieces are counted, not items: adding to a count of items near 2^64 would begin again at 0.
   void call_pieces() const {
-    for (std::size_t begin; (begin = next_.fetch_add(work_.piece, std::memory_order_relaxed)) < work_.count;)
-      work_.call(work_.f, begin, work_.count - begin < work_.piece ? work_.count : begin + work_.piece);
+    for (std::size_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < work_.pieces;)
+      work_.call(work_.f, i * work_.piece, i + 1 < work_.pieces ? (i + 1) * work_.piece : work_.count);
   }
   /// Each round is served by every worker before the next one begins.
   static void* serve(void* self) {
