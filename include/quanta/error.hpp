@@ -92,8 +92,11 @@ inline constexpr std::array errc_names = std::to_array<std::string_view>({
 static_assert(errc_names.size() == static_cast<std::size_t>(errc::accumulator_overflow) + 1, "every errc has a name");
 } // namespace detail
 
-/// The name of an error as tools print it, e.g. "bad_magic".
-constexpr std::string_view name(errc code) { return detail::errc_names[static_cast<std::size_t>(code)]; }
+/// The name of an error as tools print it, e.g. "bad_magic"; "unknown" for a number that is none.
+constexpr std::string_view name(errc code) {
+  const auto index = static_cast<std::size_t>(code);
+  return index < detail::errc_names.size() ? detail::errc_names[index] : "unknown";
+}
 
 /// An error, where it happened, on what, and the system's reason for it: `subject` is a key, a tensor or a file, escaped
 /// (printable ASCII only) and cut to 64 characters, so that it can be printed as it is.

@@ -40,7 +40,8 @@ struct avx512 {
 
 constexpr std::string_view name(level which) {
   constexpr std::array names{portable::name, x86_64_v2::name, avx2::name, avx_vnni::name, avx512::name};
-  return names[static_cast<std::size_t>(which)];
+  const auto index = static_cast<std::size_t>(which);
+  return index < names.size() ? names[index] : "unknown";
 }
 
 } // namespace quanta::isa

@@ -34,12 +34,12 @@ inline constexpr std::uint32_t value_type_count = 13;
 constexpr std::string_view name(value_type type) {
   constexpr std::array<std::string_view, value_type_count> names{"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                                                  "bool", "string", "array", "u64", "i64", "f64"};
-  return names[static_cast<std::size_t>(type)];
+  return static_cast<std::size_t>(type) < names.size() ? names[static_cast<std::size_t>(type)] : "unknown";
 }
-/// Bytes of one value of a type of fixed size; 0 for strings and arrays.
+/// Bytes of one value of a type of fixed size; 0 for strings, arrays and numbers that are no type.
 constexpr std::size_t fixed_size(value_type type) {
   constexpr std::array<std::uint8_t, value_type_count> sizes{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-  return sizes[static_cast<std::size_t>(type)];
+  return static_cast<std::size_t>(type) < sizes.size() ? sizes[static_cast<std::size_t>(type)] : 0;
 }
 
 /// The type that GGUF stores a C++ type as.
@@ -63,7 +63,8 @@ constexpr value_type value_type_of() {
     return value_type::string;
 }
 
-/// One value: a scalar, a string, or an array of scalars or strings. Arrays of arrays do not occur.
+/// One value: a scalar, a string, or an array of scalars or strings. Arrays of arrays do not occur. What reads it expects as
+/// many bytes as its type and count ask for.
 struct value {
   value_type type = value_type::uint8;
   value_type element = value_type::uint8; ///< of an array
@@ -133,6 +134,7 @@ struct value {
   std::optional<std::vector<T>> array_of() const {
     if (type != value_type::array || element != value_type_of<T>())
       return std::nullopt;
+    QUANTA_EXPECTS(count <= bytes.size() / sizeof(T));
     std::vector<T> all;
     all.reserve(static_cast<std::size_t>(count));
     for (std::size_t i = 0; i < count; ++i)
@@ -147,14 +149,19 @@ struct value {
     std::size_t at = 0;
     for (std::uint64_t i = 0; i < count && i < most; ++i) {
       packed<std::uint64_t> length;
-      std::memcpy(&length, bytes.data() + at, 8);
-      all.emplace_back(reinterpret_cast<const char*>(bytes.data() + at + 8), static_cast<std::size_t>(length.get()));
-      at += 8 + static_cast<std::size_t>(length.get());
+      QUANTA_EXPECTS(bytes.size() - at >= sizeof length);
+      std::memcpy(&length, bytes.data() + at, sizeof length);
+      at += sizeof length;
+      QUANTA_EXPECTS(bytes.size() - at >= length);
+      all.emplace_back(reinterpret_cast<const char*>(bytes.data() + at), static_cast<std::size_t>(length.get()));
+      at += static_cast<std::size_t>(length.get());
     }
     return all;
   }
+  /// Element i of an array of T, or, as element 0, the scalar. Expects that it is there.
   template <class T>
   T element_at(std::size_t i) const {
+    QUANTA_EXPECTS(i < bytes.size() / sizeof(T));
     if constexpr (std::same_as<T, bool>) {
       return bytes[i] != std::byte{0};
     } else {
