@@ -386,6 +386,8 @@ TEST_CASE("int8") {
   ready.offsets = ready.offsets.first(1);
   CHECK(violates(run));
   ready.offsets = offsets;
+  offsets[1] = std::numeric_limits<std::int32_t>::max(); // what prepare refuses wraps
+  CHECK(works(run));
   factors[1].shift = 31;
   CHECK(violates(run));
   factors[1].shift = 0;

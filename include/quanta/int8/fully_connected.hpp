@@ -32,10 +32,11 @@ struct int8_fully_connected {
 
 namespace detail {
 
-/// The sum of w * x over n bytes; exact for -128 on either side. w is the side seen as q + 128, so that zeros of its kind
-/// fill up the last portion.
+/// The sum of `start` and of w * x over n bytes, modulo 2^32; exact for -128 on either side. w is the side seen as q + 128, so
+/// that zeros of its kind fill up the last portion.
 template <class Isa>
-[[gnu::always_inline]] inline std::int32_t dot_int8(const std::int8_t* w, const std::int8_t* x, std::size_t n) {
+[[gnu::always_inline]] inline std::int32_t dot_int8(std::int32_t start, const std::int8_t* w, const std::int8_t* x,
+                                                    std::size_t n) {
   using codes = simd::code_bytes<Isa>;
   auto sums = simd::fill<simd::quad_sums<Isa>>(0);
   const auto add = [&](const std::int8_t* a, const std::int8_t* b) __attribute__((always_inline)) {
@@ -53,11 +54,12 @@ template <class Isa>
     }
     add(a, b);
   }
-  std::int32_t lanes[simd::code_portion / 4], total = 0;
+  std::int32_t lanes[simd::code_portion / 4];
   simd::store(lanes, sums);
+  auto total = static_cast<std::uint32_t>(start);
   for (const std::int32_t lane : lanes)
-    total += lane;
-  return total;
+    total += static_cast<std::uint32_t>(lane);
+  return static_cast<std::int32_t>(total);
 }
 
 } // namespace detail
@@ -121,7 +123,7 @@ void fully_connected(const int8_fully_connected<Rounding>& layer, const X& x, st
     for (std::size_t r = begin; r < end; ++r) {
       const std::int8_t* const w = layer.weights.codes.data() + r * columns;
       for (std::size_t input = 0; input < inputs; ++input) {
-        const std::int32_t acc = layer.offsets[r] + detail::dot_int8<Isa>(w, values + input * columns, columns);
+        const std::int32_t acc = detail::dot_int8<Isa>(layer.offsets[r], w, values + input * columns, columns);
         y[input * rows + r] = requantize<Rounding>(acc, layer.factors[r], layer.output_zero_point, layer.activation);
       }
     }
