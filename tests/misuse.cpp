@@ -295,7 +295,7 @@ TEST_CASE("packed kernels of the dispatch") {
   product p;
   const auto multiply = [&](std::span<const std::byte> matrix, std::size_t rows, std::size_t columns,
                             std::span<const std::byte> tokens, std::size_t count) {
-    return [=, &k, &p] {
+    return [=, &p] {
       const quanta::dispatch::packed_part part{matrix, rows, p.y, rows};
       k.gemm(std::span(&part, 1), columns, tokens, count, serial);
     };
