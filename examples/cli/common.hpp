@@ -42,11 +42,12 @@ inline std::string escaped(std::string_view text) {
   return out;
 }
 
-/// One line on stderr. It is not an exception if it cannot be written: the exit code will say so.
+/// Text on stderr. No exception if it cannot be written, since work goes on without it: the exit code will say so.
+inline void print_stderr(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+/// One line on stderr.
 template <class... T>
 void complain(fmt::format_string<T...> text, T&&... arguments) {
-  const std::string line = fmt::format("quanta: {}\n", fmt::format(text, std::forward<T>(arguments)...));
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  print_stderr(fmt::format("quanta: {}\n", fmt::format(text, std::forward<T>(arguments)...)));
 }
 
 /// One line on stderr: the file, the error's name, where, what, the system's reason, and what may help.

@@ -48,9 +48,8 @@ void show_progress(job& j, bool last = false) {
   j.shown = now;
   const double part = j.plan.elements ? static_cast<double>(j.values_done) / static_cast<double>(j.plan.elements) : 1;
   const auto filled = static_cast<int>(part * 30);
-  const std::string bar = fmt::format("\r[{:#<{}}{:.<{}}] {:3.0f} % {:<36}{}", "", filled, "", 30 - filled, part * 100,
-                                      last ? "" : escaped(j.current.substr(0, 36)), last ? "\n" : "");
-  std::fwrite(bar.data(), 1, bar.size(), stderr);
+  print_stderr(fmt::format("\r[{:#<{}}{:.<{}}] {:3.0f} % {:<36}{}", "", filled, "", 30 - filled, part * 100,
+                                      last ? "" : escaped(j.current.substr(0, 36)), last ? "\n" : ""));
 }
 
 void tell_leftovers(const std::string& output) {
@@ -234,7 +233,7 @@ int open_outputs(std::deque<output_file>& files, const job& j, removed_on_signal
 int report_tensor(const job& j, const output_file& f, const recipe::planned_tensor& t, const quanta::error& why,
                   const convert::misfit& weight) {
   if (j.shown != clock::time_point{})
-    std::fputs("\n", stderr); // the error gets a line of its own below the bar
+    print_stderr("\n"); // the error gets a line of its own below the bar
   const bool writing = why.code == quanta::errc::no_space || why.subject() == quanta::error(why.code, 0, f.path).subject();
   const std::string part = j.input.part_path(*j.sources[t.index]);
   std::string hint;
