@@ -6,6 +6,7 @@
 
 #include "quanta/quanta.hpp"
 #include "support/golden_data.hpp"
+#include "support/level_kernels.hpp"
 
 namespace {
 
@@ -79,34 +80,40 @@ float defined_dot(const std::vector<B>& row, const std::vector<A>& activations) 
   return halving_sum(total);
 }
 
+const auto level = tested::level_under_test();
+
 template <class B, class A>
-void check_dot(const std::vector<B>& row, const std::vector<A>& activations) {
-  const float got = quanta::dot(row, activations), portable = quanta::dot<quanta::isa::portable>(row, activations);
+float check_dot(const std::vector<B>& row, const std::vector<A>& activations) {
+  const std::span<const A> y(activations);
+  const float got = tested::dot(level, row, y), portable = tested::dot(tested::level::portable, row, y);
   CHECK(bits_of(got) == bits_of(portable));
   CHECK(bits_of(got) == bits_of(defined_dot(row, activations)));
+  return got;
 }
 
-using tested =
-    quanta::weight_formats::append<quanta::int8_block<64>, quanta::linear_block<2, 64>, quanta::linear_block<3, 32>,
-                                   quanta::linear_block<4, 128>, quanta::linear_block<6, 32>, quanta::linear_block<7, 64>,
-                                   quanta::linear_block<8, 32>, quanta::linear_block<4, 64, quanta::affine>>;
+#ifdef QUANTA_TEST_TEMPLATES
+using formats = quanta::type_list<quanta::int8_block<64>, quanta::linear_block<2, 64>, quanta::linear_block<3, 32>,
+                                  quanta::linear_block<4, 128>, quanta::linear_block<6, 32>, quanta::linear_block<7, 64>,
+                                  quanta::linear_block<8, 32>, quanta::linear_block<4, 64, quanta::affine>>;
+using rows = formats::append<float>;
+#else
+using formats = quanta::weight_formats;
+using rows = quanta::block_formats::append<quanta::f16, quanta::bf16>;
+#endif
 
 } // namespace
 
 TEST_CASE("dot has the bits of its definition at every length") {
-  tested::for_each([](auto tag) {
+  formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     using A = typename B::dot_partner;
     CAPTURE(B::name);
     for (std::size_t blocks = 0; blocks <= 20; ++blocks) {
       CAPTURE(blocks);
       const std::size_t columns = blocks * B::block_size;
-      const auto x = golden::rows(blocks, "heavy", 2, columns);
-      std::vector<B> row(blocks);
-      std::vector<A> activations(columns / A::block_size);
-      quanta::quantize(std::span(x).first(columns), row);
-      quanta::quantize(std::span(x).last(columns), activations);
-      check_dot(row, activations);
+      const auto row = tested::encode<B>(level, golden::rows(blocks, "heavy", 1, columns));
+      const auto activations = tested::encode<A>(level, golden::rows(blocks + 30, "heavy", 1, columns));
+      const float got = check_dot(row, activations);
 
       double exact = 0, magnitude = 0;
       for (std::size_t i = 0; i < columns; ++i) {
@@ -126,13 +133,13 @@ TEST_CASE("dot has the bits of its definition at every length") {
         for (std::size_t run = 0; run < activations.size(); ++run)
           bound += std::fabs(static_cast<double>(row[run * 32 / B::block_size].minimum(0)) *
                              static_cast<double>(static_cast<float>(activations[run].s.get()))) * 0x1p-10;
-      CHECK(std::fabs(static_cast<double>(quanta::dot(row, activations)) - exact) <= bound);
+      CHECK(std::fabs(static_cast<double>(got) - exact) <= bound);
     }
   });
 }
 
 TEST_CASE("no integer saturates: extreme codes, scales and activations") {
-  tested::for_each([](auto tag) {
+  formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     using A = typename B::dot_partner;
     CAPTURE(B::name);
@@ -183,20 +190,19 @@ TEST_CASE("no integer saturates: extreme codes, scales and activations") {
 }
 
 TEST_CASE("dot with floats adds 32 lanes of exact weights") {
-  quanta::row_formats::for_each([](auto tag) {
+  rows::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     constexpr std::size_t size = quanta::block_size_of<B>;
     for (std::size_t blocks = 0; blocks <= (size == 1 ? 70u : 9u); ++blocks) {
       CAPTURE(quanta::name(quanta::type_of<B>()), blocks);
       const std::size_t columns = blocks * size;
-      const auto x = golden::rows(blocks + 1, "gaussian", 2, columns);
-      std::vector<B> row(blocks);
-      quanta::quantize(std::span(x).first(columns), row);
-      std::vector<float> w(columns), lanes(32);
-      quanta::dequantize(row, w);
+      const auto x = golden::rows(blocks + 1, "gaussian", 1, columns);
+      const auto row = tested::encode<B>(level, golden::rows(blocks + 30, "gaussian", 1, columns));
+      const auto w = tested::decode(level, row);
+      std::vector<float> lanes(32);
       for (std::size_t i = 0; i < columns; ++i)
-        lanes[i % 32] += rounded_product(w[i], x[columns + i]);
-      const float got = quanta::dot(row, std::span(x).last(columns));
+        lanes[i % 32] += rounded_product(w[i], x[i]);
+      const float got = tested::dot(level, row, std::span<const float>(x));
       std::vector<float> sums(16);
       for (std::size_t k = 0; k < 16; ++k)
         sums[k] = lanes[k] + lanes[k + 16];

@@ -6,6 +6,7 @@
 #include "quanta/quanta.hpp"
 #include "quanta/threads.hpp"
 #include "support/golden_data.hpp"
+#include "support/level_kernels.hpp"
 #include "support/tested_formats.hpp"
 
 namespace {
@@ -13,13 +14,6 @@ namespace {
 using quanta::isa::native;
 using formats = tested::weight_formats::append<quanta::linear_block<3, 64>, quanta::linear_block<4, 128>,
                                                quanta::linear_block<8, 64, quanta::affine>, quanta::int8_block<128>>;
-
-template <class B>
-std::vector<B> encoded(const std::vector<float>& x) {
-  std::vector<B> blocks(x.size() / B::block_size);
-  quanta::quantize(x, blocks);
-  return blocks;
-}
 
 template <class Isa, class B, class Parallel = quanta::serial>
 std::vector<float> product(const std::vector<B>& blocks, std::size_t rows, std::size_t columns, const std::vector<float>& x,
@@ -60,7 +54,7 @@ TEST_CASE("gemm is within rounding of the exact product, for rows and tokens of 
       for (const std::size_t tokens : {std::size_t{1}, std::size_t{2}, std::size_t{5}, std::size_t{8}, std::size_t{15}}) {
         CAPTURE(rows, tokens);
         const auto w = golden::rows(rows, "heavy", rows, columns), x = golden::rows(tokens, "gaussian", tokens, columns);
-        const auto blocks = encoded<B>(w);
+        const auto blocks = tested::encoded<B>(w);
         const auto y = product<native>(blocks, rows, columns, x, tokens);
         const auto activations = activations_of<B>(x);
         for (std::size_t t = 0; t < tokens; ++t)
@@ -88,7 +82,7 @@ TEST_CASE("gemm has the same bits whatever the tokens beside, the threads and th
     using B = typename decltype(tag)::type;
     CAPTURE(B::name, B::block_size);
     const std::size_t rows = 70, columns = 768, tokens = 29;
-    const auto blocks = encoded<B>(golden::rows(3, "gaussian", rows, columns));
+    const auto blocks = tested::encoded<B>(golden::rows(3, "gaussian", rows, columns));
     const auto x = golden::rows(4, "outlier", tokens, columns);
     const auto together = product<native>(blocks, rows, columns, x, tokens);
     CHECK(golden::hash_of_floats(together) ==

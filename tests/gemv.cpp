@@ -6,6 +6,7 @@
 #include "quanta/quanta.hpp"
 #include "quanta/threads.hpp"
 #include "support/golden_data.hpp"
+#include "support/level_kernels.hpp"
 #include "support/tested_formats.hpp"
 
 TEST_CASE("gemv has the bits of dot, with any number of threads") {
@@ -16,10 +17,8 @@ TEST_CASE("gemv has the bits of dot, with any number of threads") {
     const auto check = [](std::size_t rows, std::size_t columns) {
       CAPTURE(rows, columns);
       const auto w = golden::rows(rows, "gaussian", rows, columns), x = golden::rows(5, "gaussian", 1, columns);
-      std::vector<B> blocks(w.size() / B::block_size);
-      quanta::quantize(w, blocks);
-      std::vector<A> activations(columns / A::block_size);
-      quanta::quantize(x, activations);
+      const auto blocks = tested::encoded<B>(w);
+      const auto activations = tested::encoded<A>(x);
       const quanta::matrix_view<B> matrix(blocks, rows, columns);
       std::vector<float> y(rows), threaded(rows), exact(rows);
       quanta::gemv(matrix, activations, y);
@@ -53,9 +52,7 @@ TEST_CASE("gemv has the bits of dot, with any number of threads") {
 TEST_CASE("decoding to f16 and bf16 rounds what decoding to float gives") {
   tested::weight_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
-    const auto x = golden::rows(2, "outlier", 1, 1024);
-    std::vector<B> row(1024 / B::block_size);
-    quanta::quantize(x, row);
+    const auto row = tested::encoded<B>(golden::rows(2, "outlier", 1, 1024));
     std::vector<float> wide(1024);
     std::vector<quanta::f16> half(1024);
     std::vector<quanta::bf16> brain(1024);
@@ -79,8 +76,7 @@ TEST_CASE("a decoded value is within its step of the value") {
     if constexpr (!equally_spaced<B>)
       return;
     CAPTURE(B::name);
-    std::vector<B> row(x.size() / B::block_size);
-    quanta::quantize(x, row);
+    const auto row = tested::encoded<B>(x);
     std::vector<float> y(x.size());
     quanta::dequantize(row, y);
     for (std::size_t i = 0; i < x.size(); ++i) {

@@ -1,23 +1,16 @@
-// search::reference writes the reference's bytes: at this level, for every kind of data, with and without importance.
+// search::reference writes the reference's bytes: at every level, for every kind of data, with and without importance.
 #include <catch2/catch_test_macros.hpp>
 #include <fstream>
 #include <sstream>
 #include <string>
 
-#include "quanta/quanta.hpp"
 #include "support/golden_data.hpp"
+#include "support/level_kernels.hpp"
 
 namespace {
 
-template <class Isa, class B, class T>
-std::vector<B> encode(const std::vector<T>& x, std::size_t columns, const std::vector<float>& importance) {
-  const std::size_t blocks = columns / B::block_size, count = x.size() / columns;
-  std::vector<B> rows(count * blocks);
-  for (std::size_t r = 0; r < count; ++r)
-    quanta::detail::quantize_row<Isa>( // not through options, which would compile the thorough searches
-        &x[r * columns], columns, &rows[r * blocks], importance.empty() ? nullptr : importance.data());
-  return rows;
-}
+const auto level = tested::level_under_test();
+
 template <class B>
 std::uint64_t hash_of(const std::vector<B>& blocks) {
   return golden::hash(blocks.data(), blocks.size() * sizeof(B));
@@ -40,7 +33,12 @@ TEST_CASE("encoders write the reference's bytes") {
         return;
       CAPTURE(line);
       const auto importance = weighted ? golden::importance(1, 2048) : std::vector<float>{};
-      const auto rows = encode<quanta::isa::native, B>(golden::rows(1, kind, 16, 2048), 2048, importance);
+      const auto x = golden::rows(1, kind, 16, 2048);
+      std::vector<B> rows;
+      for (auto from = x.begin(); from != x.end(); from += 2048) {
+        const auto row = tested::encode<B>(level, std::vector(from, from + 2048), importance);
+        rows.insert(rows.end(), row.begin(), row.end());
+      }
       CHECK(hash_of(rows) == std::stoull(hash, nullptr, 16));
       ++lines;
     });
@@ -59,8 +57,8 @@ TEST_CASE("this level and the portable one write the same bytes for rows of ever
         const std::size_t columns = blocks * B::block_size;
         const auto x = golden::rows(seed++, kind, 1, columns);
         for (const auto& importance : {std::vector<float>{}, golden::importance(seed, columns)})
-          CHECK(hash_of(encode<quanta::isa::native, B>(x, columns, importance)) ==
-                hash_of(encode<quanta::isa::portable, B>(x, columns, importance)));
+          CHECK(hash_of(tested::encode<B>(level, x, importance)) ==
+                hash_of(tested::encode<B>(tested::level::portable, x, importance)));
       }
   });
 }
@@ -77,8 +75,7 @@ TEST_CASE("f16 and bf16 rows are encoded as the floats that they are") {
       quanta::quantize(x, narrow);
       quanta::dequantize(narrow, wide);
       for (const auto& importance : {std::vector<float>{}, golden::importance(3, columns)})
-        CHECK(hash_of(encode<quanta::isa::native, B>(narrow, columns, importance)) ==
-              hash_of(encode<quanta::isa::native, B>(wide, columns, importance)));
+        CHECK(hash_of(tested::encode<B>(level, narrow, importance)) == hash_of(tested::encode<B>(level, wide, importance)));
     };
     check(quanta::f16{});
     check(quanta::bf16{});

@@ -40,3 +40,21 @@ TEST_CASE("linear blocks of every width and size pass their checks") {
   widths<8>::for_each(check);
   sizes::for_each(check);
 }
+
+TEST_CASE("linear blocks: the first of a tie between +m and -m decides") {
+  quanta::type_list<quanta::linear_block<4, 64>, quanta::linear_block<8, 16>>::for_each([](auto tag) {
+    using B = typename decltype(tag)::type;
+    CAPTURE(B::name);
+    for (const float m : {1.f, -1.f}) {
+      std::vector<float> x(B::block_size, 0.f), y(x);
+      x[3] = m, x[B::block_size - 2] = -m;
+      std::vector<B> block(1), portable(1);
+      quanta::quantize(x, block);
+      quanta::quantize<quanta::isa::portable>(x, portable);
+      CHECK(quanta::testing::detail::same_bytes(block, portable));
+      quanta::dequantize(block, y);
+      CHECK(y[3] == m);
+      CHECK(std::fabs(y[B::block_size - 2] + m) <= 0.25f);
+    }
+  });
+}

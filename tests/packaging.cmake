@@ -48,8 +48,7 @@ if(QEMU)
   add_test(NAME qemu_nehalem COMMAND ${QEMU} -cpu Nehalem $<TARGET_FILE:test_dispatch>)
   set_tests_properties(qemu_nehalem PROPERTIES TIMEOUT 900)
 else()
-  add_test(NAME qemu_nehalem COMMAND ${CMAKE_COMMAND} -E echo "skipped: no qemu-x86_64")
-  set_tests_properties(qemu_nehalem PROPERTIES SKIP_REGULAR_EXPRESSION "skipped")
+  quanta_skip(qemu_nehalem "no qemu-x86_64")
 endif()
 
 # The programs of the README and of the documents print what the text says.

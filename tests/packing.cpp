@@ -5,12 +5,13 @@
 #include "quanta/quanta.hpp"
 #include "quanta/threads.hpp"
 #include "support/golden_data.hpp"
+#include "support/level_kernels.hpp"
 
 namespace {
 
 using quanta::isa::native;
-using tested = quanta::weight_formats::append<quanta::linear_block<3, 64>, quanta::linear_block<6, 128, quanta::affine>,
-                                              quanta::linear_block<8, 64, quanta::affine>, quanta::int8_block<128>>;
+using formats = quanta::weight_formats::append<quanta::linear_block<3, 64>, quanta::linear_block<6, 128, quanta::affine>,
+                                               quanta::linear_block<8, 64, quanta::affine>, quanta::int8_block<128>>;
 
 /// Blocks of random bytes, without the bits that no value depends on.
 template <class B>
@@ -33,12 +34,12 @@ std::vector<B> any_blocks(std::size_t count) {
 } // namespace
 
 TEST_CASE("unpack gives back the blocks that pack was given") {
-  std::size_t formats = 0;
-  tested::for_each([&](auto tag) {
+  std::size_t count = 0;
+  formats::for_each([&](auto tag) {
     using B = typename decltype(tag)::type;
     if constexpr (quanta::unpackable_format<B>) {
       CAPTURE(B::name, B::block_size);
-      ++formats;
+      ++count;
       const std::size_t columns = 768;
       for (const std::size_t rows : {std::size_t{1}, std::size_t{35}, std::size_t{64}}) {
         CAPTURE(rows);
@@ -57,7 +58,7 @@ TEST_CASE("unpack gives back the blocks that pack was given") {
       }
     }
   });
-  CHECK(formats == tested::size - 7); // all but the codebooks
+  CHECK(count == formats::size - 7); // all but the codebooks
 }
 
 namespace {
@@ -68,8 +69,7 @@ struct packed_weights {
   quanta::packed_matrix<B> matrix;
 
   packed_weights(std::uint64_t seed, std::size_t rows, std::size_t columns) : bytes(quanta::packed_bytes<B>(rows, columns)) {
-    std::vector<B> blocks(rows * columns / B::block_size);
-    quanta::quantize(golden::rows(seed, "gaussian", rows, columns), blocks);
+    const auto blocks = tested::encoded<B>(golden::rows(seed, "gaussian", rows, columns));
     matrix = quanta::pack(quanta::matrix_view<B>(blocks, rows, columns), bytes);
   }
 };

@@ -7,37 +7,37 @@
 
 #include "quanta/quanta.hpp"
 #include "support/golden_data.hpp"
+#include "support/level_kernels.hpp"
 
 namespace {
 
 using quanta::search;
 
-/// What has a thorough search: the registry's formats and some instances of the templates that are not in it.
-using more_formats = quanta::type_list<quanta::linear_block<2, 32>, quanta::linear_block<3, 128>,
-                                       quanta::linear_block<8, 64>, quanta::linear_block<2, 64, quanta::affine>,
-                                       quanta::linear_block<6, 256, quanta::affine>, quanta::linear_block<4, 16>,
-                                       quanta::linear_block<5, 16, quanta::affine>, quanta::int8_block<256>>;
+#ifdef QUANTA_TEST_TEMPLATES
+/// Instances of the templates that are not in the registry.
+using formats =
+    quanta::type_list<quanta::linear_block<2, 32>, quanta::linear_block<3, 128>, quanta::linear_block<8, 64>,
+                      quanta::linear_block<2, 64, quanta::affine>, quanta::linear_block<6, 256, quanta::affine>,
+                      quanta::linear_block<4, 16>, quanta::linear_block<5, 16, quanta::affine>, quanta::int8_block<256>>;
+#else
+using formats = quanta::weight_formats;
+#endif
 template <class F>
 void for_each_format(F&& f) {
-  const auto searched = [&](auto tag) {
+  formats::for_each([&](auto tag) {
     if constexpr (quanta::encode::thorough_format<quanta::isa::native, typename decltype(tag)::type>)
       f(tag);
-  };
-  quanta::weight_formats::for_each(searched);
-  more_formats::for_each(searched);
+  });
 }
 
-template <class Isa, class B, class T>
-std::vector<B> encode(const std::vector<T>& x, const std::vector<float>& importance, search how) {
-  std::vector<B> row(x.size() / B::block_size);
-  quanta::quantize<Isa>(x, row, {.importance = importance, .search = how});
-  return row;
+template <class B, search How, class T>
+std::vector<B> encode(const std::vector<T>& x, const std::vector<float>& importance) {
+  return tested::encode<B, How>(tested::level_under_test(), x, importance);
 }
 /// sum w (x - decoded)^2: the objective, in double, from the decoder.
 template <class B>
 double error_of(const std::vector<float>& x, const std::vector<float>& w, const std::vector<B>& row) {
-  std::vector<float> y(x.size());
-  quanta::dequantize(row, y);
+  const auto y = tested::decode(tested::level_under_test(), row);
   double sum = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double e = static_cast<double>(x[i]) - static_cast<double>(y[i]);
@@ -76,10 +76,8 @@ void for_each_hard_case(F&& f) {
 /// The largest magnitude that a row decodes to; infinite where one is not a number.
 template <class B>
 float largest_of(const std::vector<B>& row) {
-  std::vector<float> y(row.size() * B::block_size);
-  quanta::dequantize(row, y);
   float largest = 0.f;
-  for (const float v : y)
+  for (const float v : tested::decode(tested::level_under_test(), row))
     largest = !std::isfinite(v) ? infinity : std::fabs(v) > largest ? std::fabs(v) : largest;
   return largest;
 }
@@ -97,8 +95,8 @@ TEST_CASE("no row is worse than the reference's") {
         for (const auto& w :
              {std::vector<float>{}, golden::importance(seed, columns), importance_with_zeros(seed, columns)}) {
           CAPTURE(B::name, sizeof(B), kind, columns, w.size());
-          const double before = error_of(x, w, encode<quanta::isa::native, B>(x, w, search::reference));
-          const double after = error_of(x, w, encode<quanta::isa::native, B>(x, w, search::thorough));
+          const double before = error_of(x, w, encode<B, search::reference>(x, w));
+          const double after = error_of(x, w, encode<B, search::thorough>(x, w));
           if (std::isnan(before)) // the reference's iq4_nl of a group whose importance is all zero
             CHECK(std::isfinite(after));
           else
@@ -136,7 +134,7 @@ TEST_CASE("all levels and compilers write the same bytes") {
       const std::size_t columns = (1 + seed % 4 * 5) * B::block_size;
       const auto x = golden::rows(++seed, kind, 1, columns);
       for (const auto& w : {std::vector<float>{}, golden::importance(seed, columns), importance_with_zeros(seed, columns)})
-        hashes.push_back(hash_of(encode<quanta::isa::native, B>(x, w, search::thorough)));
+        hashes.push_back(hash_of(encode<B, search::thorough>(x, w)));
     }
     std::uint64_t expected = 0;
     for (const auto& known : known_hashes)
@@ -153,8 +151,8 @@ TEST_CASE("rows of halves are encoded as the floats that they are") {
   std::vector<float> wide(x.size());
   quanta::quantize(x, halves);
   quanta::dequantize(halves, wide);
-  CHECK(hash_of(encode<quanta::isa::native, quanta::q4_k>(halves, {}, search::thorough)) ==
-        hash_of(encode<quanta::isa::native, quanta::q4_k>(wide, {}, search::thorough)));
+  CHECK(hash_of(encode<quanta::q4_k, search::thorough>(halves, {})) ==
+        hash_of(encode<quanta::q4_k, search::thorough>(wide, {})));
 }
 
 TEST_CASE("what is promised is gained") {
@@ -195,8 +193,8 @@ TEST_CASE("what is promised is gained") {
       for (const std::string_view kind : {"gaussian", "heavy"})
         for (const auto& w : {std::vector<float>{}, golden::importance(7, columns)}) {
           const auto x = golden::rows(900, kind, 1, columns);
-          const double before = error_of(x, w, encode<quanta::isa::native, B>(x, w, search::reference));
-          const double after = error_of(x, w, encode<quanta::isa::native, B>(x, w, search::thorough));
+          const double before = error_of(x, w, encode<B, search::reference>(x, w));
+          const double after = error_of(x, w, encode<B, search::thorough>(x, w));
           CAPTURE(B::name, kind, w.size(), 100 * (1 - after / before));
           CHECK(after <= before * (1 - (w.empty() ? p.plain : p.uneven) / 100));
         }
@@ -213,8 +211,7 @@ TEST_CASE("hard inputs: NaN and infinities are encoded as zeros") {
         auto x = golden::rows(2, "gaussian", 1, columns), zeros = x;
         for (std::size_t i = 0; i < x.size(); i += stride)
           x[i] = bad, zeros[i] = 0.f;
-        CHECK(hash_of(encode<quanta::isa::native, B>(x, w, search::thorough)) ==
-              hash_of(encode<quanta::isa::native, B>(zeros, w, search::thorough)));
+        CHECK(hash_of(encode<B, search::thorough>(x, w)) == hash_of(encode<B, search::thorough>(zeros, w)));
       }
   });
 }
@@ -225,7 +222,7 @@ TEST_CASE("hard inputs: zeros of both signs decode to zeros") {
     std::vector<float> x(columns);
     for (std::size_t i = 0; i < x.size(); ++i)
       x[i] = i % 3 == 1 ? 0.f : -0.f;
-    CHECK(largest_of(encode<quanta::isa::native, B>(x, w, search::thorough)) == 0.f);
+    CHECK(largest_of(encode<B, search::thorough>(x, w)) == 0.f);
   });
 }
 
@@ -238,8 +235,8 @@ TEST_CASE("hard inputs: from the least denormal to scales beyond their range") {
       for (float& v : x)
         v = std::ldexp(v, exponent + 2); // 6 sigma stay finite
       x[0] = std::ldexp(1.f, exponent);
-      const float largest = largest_of(encode<quanta::isa::native, B>(x, w, search::thorough)),
-                  before = largest_of(encode<quanta::isa::native, B>(x, w, search::reference));
+      const float largest = largest_of(encode<B, search::thorough>(x, w)),
+                  before = largest_of(encode<B, search::reference>(x, w));
       if (before <= std::numeric_limits<float>::max() || exponent <= 15)
         CHECK(largest <= std::numeric_limits<float>::max());
       if (exponent <= -20)
@@ -256,7 +253,7 @@ TEST_CASE("hard inputs: ties, constants and single values") {
     for (std::size_t i = 0; i < columns; ++i)
       alternating[i] = i % 3 ? 30000.f : -30000.f;
     for (const auto& x : {single, alternating, std::vector<float>(columns, 1.f), golden::rows(6, "tie", 1, columns)})
-      CHECK(largest_of(encode<quanta::isa::native, B>(x, w, search::thorough)) <= 65504.f);
+      CHECK(largest_of(encode<B, search::thorough>(x, w)) <= 65504.f);
   });
 }
 
@@ -273,11 +270,8 @@ TEST_CASE("hard inputs: importance of zero, of any size, and what is none") {
       if (i % 11 == 3)
         bad[i] = infinity, clean[i] = 0x1p56f;
     }
-    CHECK(hash_of(encode<quanta::isa::native, B>(x, bad, search::thorough)) ==
-          hash_of(encode<quanta::isa::native, B>(x, clean, search::thorough)));
-    const auto check = [&](const std::vector<float>& w) {
-      CHECK(largest_of(encode<quanta::isa::native, B>(x, w, search::thorough)) <= 65504.f);
-    };
+    CHECK(hash_of(encode<B, search::thorough>(x, bad)) == hash_of(encode<B, search::thorough>(x, clean)));
+    const auto check = [&](const std::vector<float>& w) { CHECK(largest_of(encode<B, search::thorough>(x, w)) <= 65504.f); };
     check(std::vector<float>(columns, 0.f));
     check(importance_with_zeros(8, columns));
     for (int exponent = -149; exponent <= 127; exponent += 12) {
