@@ -79,10 +79,24 @@ inline std::string size(std::uint64_t bytes) {
                         : fmt::format("{:.2f} GB", b / 1e9);
 }
 
+/// Text from a file as a string of JSON.
+inline std::string json_text(std::string_view text) { return nlohmann::ordered_json(escaped(text)).dump(); }
 /// A number of JSON, or the word for it where JSON has no number: a missing one could be taken for a small one.
-inline nlohmann::ordered_json json_number(double x) {
-  return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(fmt::format("{}", x));
-}
+inline std::string json_number(double x) { return std::isfinite(x) ? fmt::format("{}", x) : fmt::format("\"{}\"", x); }
+
+/// Items of a JSON array or object, printed one by one: objects of nlohmann::ordered_json look through all their keys for each
+/// new one, and a list of all tensors takes much memory.
+class json_items {
+public:
+  template <class... T>
+  void add(fmt::format_string<T...> text, T&&... arguments) {
+    fmt::print("{}    {}", first_ ? "\n" : ",\n", fmt::format(text, std::forward<T>(arguments)...));
+    first_ = false;
+  }
+
+private:
+  bool first_ = true;
+};
 
 struct inspect_options {
   std::string path;

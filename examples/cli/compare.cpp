@@ -1,6 +1,4 @@
 // quanta compare
-#include <nlohmann/json.hpp>
-
 #include "common.hpp"
 #include "quanta/convert/rows.hpp"
 #include "quanta/error_report.hpp"
@@ -88,17 +86,14 @@ void print_line(std::string_view name, std::string_view x, std::string_view y, c
   fmt::print("{:<36} {:<8} {:<8} {:>12.6f} {:>9.2f} {:>11.8f} {:>12}\n", name, x, y, r.relative_rms(), r.signal_to_noise(),
              r.cosine(), r.squares_error > 0 ? std::to_string(r.worst_block) : "-");
 }
-nlohmann::ordered_json as_json(const comparison& c) {
+void add_json(json_items& list, const comparison& c) {
   const quanta::error_report& r = c.errors;
-  return {{"name", escaped(c.x->info->name)},
-          {"a", quanta::name(c.x->info->type)},
-          {"b", quanta::name(c.y->info->type)},
-          {"relative_rms", json_number(r.relative_rms())},
-          {"rms", json_number(r.rms())},
-          {"signal_to_noise", r.relative_rms() == 0 ? nlohmann::ordered_json(nullptr) : json_number(r.signal_to_noise())},
-          {"cosine", json_number(r.cosine())},
-          {"largest_error", json_number(r.largest_error)},
-          {"worst_block", r.worst_block}};
+  const std::string noise = r.relative_rms() == 0 ? "null" : json_number(r.signal_to_noise());
+  list.add("{{\"name\": {}, \"a\": \"{}\", \"b\": \"{}\", \"relative_rms\": {}, \"rms\": {}, \"signal_to_noise\": {}, "
+           "\"cosine\": {}, \"largest_error\": {}, \"worst_block\": {}}}",
+           json_text(c.x->info->name), quanta::name(c.x->info->type), quanta::name(c.y->info->type),
+           json_number(r.relative_rms()), json_number(r.rms()), noise, json_number(r.cosine()), json_number(r.largest_error),
+           r.worst_block);
 }
 
 } // namespace
@@ -116,8 +111,10 @@ int compare(const compare_options& options) {
 
   quanta::error_report total;
   double worst = 0;
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  if (!options.json)
+  json_items list;
+  if (options.json)
+    fmt::print("{{\n  \"tensors\": [");
+  else
     fmt::print("{:<36} {:<8} {:<8} {:>12} {:>9} {:>11} {:>12}\n", "tensor", "a", "b", "relative rms", "s/n dB", "cosine",
                "worst block");
   for (const gguf::model::tensor& x : a->tensors()) {
@@ -129,15 +126,13 @@ int compare(const compare_options& options) {
     if (!(r.relative_rms() <= worst))
       worst = r.relative_rms();
     if (options.json)
-      list.push_back(as_json(*pair));
+      add_json(list, *pair);
     else
       print_line(escaped(x.info->name), quanta::name(x.info->type), quanta::name(pair->y->info->type), r);
   }
   if (options.json)
-    fmt::print("{}\n", nlohmann::ordered_json{{"tensors", list},
-                                              {"relative_rms", json_number(total.relative_rms())},
-                                              {"worst_relative_rms", json_number(worst)}}
-                           .dump(2));
+    fmt::print("\n  ],\n  \"relative_rms\": {},\n  \"worst_relative_rms\": {}\n}}\n", json_number(total.relative_rms()),
+               json_number(worst));
   else
     print_line("all", "", "", total);
   if (options.max_rms >= 0 && !(worst <= options.max_rms)) {

@@ -1,6 +1,5 @@
 // quanta inspect
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "common.hpp"
 #include "outcome.hpp"
@@ -128,43 +127,34 @@ void print_table(const findings& all) {
                8.0 * static_cast<double>(all.bytes) / static_cast<double>(all.weights));
 }
 
-nlohmann::ordered_json json_value(const gguf::value& v) {
+std::string json_value(const gguf::value& v) {
   if (const auto text = v.text())
-    return escaped(*text);
+    return json_text(*text);
   if (const auto whole = v.integer())
-    return *whole;
+    return fmt::format("{}", *whole);
   if (const auto number = v.number())
     return json_number(*number);
-  return value_text(v);
+  return json_text(value_text(v));
 }
 
-/// Written piece by piece: an object of nlohmann::ordered_json looks through all its keys for each new one.
 void print_json(const findings& all) {
   const gguf::file& f = all.file.contents;
   fmt::print("{{\n  \"version\": {},\n  \"bytes\": {},\n  \"alignment\": {},\n  \"weights\": {},\n  \"tensor_bytes\": {},\n",
              f.version(), f.size(), f.alignment(), all.weights, all.bytes);
-  const auto text = [](const nlohmann::ordered_json& j) { return j.dump(); };
   fmt::print("  \"metadata\": {{");
-  const char* separator = "\n";
-  for (const gguf::entry& e : f.metadata()) {
-    fmt::print("{}    {}: {}", separator, text(escaped(e.key)), text(json_value(e.value)));
-    separator = ",\n";
-  }
+  json_items keys;
+  for (const gguf::entry& e : f.metadata())
+    keys.add("{}: {}", json_text(e.key), json_value(e.value));
   fmt::print("\n  }},\n  \"tensors\": [");
-  separator = "\n";
-  for (const gguf::tensor_info& t : f.tensors()) {
-    fmt::print("{}    {}", separator,
-               text({{"name", escaped(t.name)}, {"type", quanta::name(t.type)}, {"shape", t.dims}, {"bytes", t.bytes}}));
-    separator = ",\n";
-  }
+  json_items tensors;
+  for (const gguf::tensor_info& t : f.tensors())
+    tensors.add("{{\"name\": {}, \"type\": \"{}\", \"shape\": [{}], \"bytes\": {}}}", json_text(t.name), quanta::name(t.type),
+                fmt::join(t.dims, ", "), t.bytes);
   fmt::print("\n  ],\n  \"errors\": [");
-  separator = "\n";
+  json_items errors;
   for (const quanta::error& e : all.wrong) {
-    nlohmann::ordered_json entry{{"error", quanta::name(e.code)}, {"subject", e.subject()}};
-    if (e.offset != quanta::error::nowhere)
-      entry["byte"] = e.offset;
-    fmt::print("{}    {}", separator, text(entry));
-    separator = ",\n";
+    const std::string place = e.offset == quanta::error::nowhere ? "" : fmt::format(", \"byte\": {}", e.offset);
+    errors.add("{{\"error\": \"{}\", \"subject\": {}{}}}", quanta::name(e.code), json_text(e.subject()), place);
   }
   fmt::print("\n  ]\n}}\n");
 }
@@ -175,7 +165,7 @@ int inspect(const inspect_options& options) {
   const auto from = gguf::file_source::open(options.path);
   if (!from)
     return report(options.path, from.error());
-  const findings all = look_at(*from, options.lax);
+  const findings all = look_at(std::make_shared<gguf::window_source>(*from), options.lax);
   if (all.file.contents.version() == 0) // not a line of it
     return report_wrong(options.path, all);
   if (options.json)

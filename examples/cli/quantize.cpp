@@ -4,7 +4,6 @@
 #include <chrono>
 #include <deque>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "importance.hpp"
 #include "quanta/convert/metadata.hpp"
@@ -42,14 +41,17 @@ struct job {
 };
 
 void show_progress(job& j, bool last = false) {
+  static const bool on_terminal = ::isatty(STDERR_FILENO) != 0;
+  if (j.options.quiet || !on_terminal)
+    return;
   const auto now = clock::now();
-  if (j.options.quiet || ::isatty(STDERR_FILENO) == 0 || (!last && now - j.shown < std::chrono::milliseconds(100)))
+  if (!last && now - j.shown < std::chrono::milliseconds(100))
     return;
   j.shown = now;
   const double part = j.plan.elements ? static_cast<double>(j.values_done) / static_cast<double>(j.plan.elements) : 1;
   const auto filled = static_cast<int>(part * 30);
   print_stderr(fmt::format("\r[{:#<{}}{:.<{}}] {:3.0f} % {:<36}{}", "", filled, "", 30 - filled, part * 100,
-                                      last ? "" : escaped(j.current.substr(0, 36)), last ? "\n" : ""));
+                           last ? "" : escaped(j.current.substr(0, 36)), last ? "\n" : ""));
 }
 
 void tell_leftovers(const std::string& output) {
@@ -297,21 +299,16 @@ void print_summary(const job& j, double seconds) {
     total += r;
   const double rate = static_cast<double>(total.count) / seconds;
   if (j.options.json) {
-    nlohmann::ordered_json types = nlohmann::ordered_json::object();
+    fmt::print("{{\n  \"type\": \"{}\",\n  \"input_bytes\": {},\n  \"output_bytes\": {},\n  \"weights\": {},\n  "
+               "\"bits_per_weight\": {},\n"
+               "  \"seconds\": {},\n  \"weights_per_second\": {},\n  \"relative_rms\": {},\n  \"types\": {{",
+               j.mix_name(), j.input.size(), j.output_bytes, j.plan.elements, json_number(j.plan.bits_per_weight()),
+               json_number(seconds), json_number(rate), json_number(total.relative_rms()));
+    json_items types;
     for (const auto& [type, r] : j.errors)
-      types[std::string(quanta::name(type))] = {{"weights", r.count},
-                                                {"relative_rms", json_number(r.relative_rms())},
-                                                {"signal_to_noise", json_number(r.signal_to_noise())}};
-    fmt::print("{}\n", nlohmann::ordered_json{{"type", j.mix_name()},
-                                              {"input_bytes", j.input.size()},
-                                              {"output_bytes", j.output_bytes},
-                                              {"weights", j.plan.elements},
-                                              {"bits_per_weight", j.plan.bits_per_weight()},
-                                              {"seconds", seconds},
-                                              {"weights_per_second", rate},
-                                              {"relative_rms", json_number(total.relative_rms())},
-                                              {"types", types}}
-                           .dump(2));
+      types.add("\"{}\": {{\"weights\": {}, \"relative_rms\": {}, \"signal_to_noise\": {}}}", quanta::name(type), r.count,
+                json_number(r.relative_rms()), json_number(r.signal_to_noise()));
+    fmt::print("\n  }}\n}}\n");
     return;
   }
   if (j.options.quiet)

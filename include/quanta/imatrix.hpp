@@ -155,6 +155,7 @@ private:
 /// bad_importance (a value or a count is negative, NaN or infinite, or there is none in a file of another kind);
 /// missing_tensor, importance_mismatch and type_mismatch (sums and counts do not belong together).
 inline result<importance_matrix> read_importance(std::shared_ptr<const gguf::source> from) {
+  QUANTA_EXPECTS(from != nullptr);
   char magic[4] = {};
   const bool is_gguf = from->size() < sizeof magic || !from->read(0, std::as_writable_bytes(std::span(magic))) ||
                        std::memcmp(magic, "GGUF", 4) == 0;

@@ -171,7 +171,7 @@ private:
     if (j.target.type == tensor_type::f32) {
       std::memcpy(out, values, p.values * sizeof(float));
     } else {
-      const dispatch::kernels& to = *dispatch::find(j.target.type);
+      const dispatch::kernels& to = kernels_of(j.target.type);
       const std::uint64_t matrix = j.info.dims.size() > 1 ? p.row / j.info.dims[1] : p.row;
       (options_.thorough ? to.quantize_thoroughly : to.quantize)(
           values, p.values, out, j.importance ? j.importance + matrix * j.info.columns() + p.column : nullptr);

@@ -37,10 +37,7 @@ inline std::string_view foreign_format(std::span<const std::byte> head) {
       {0, "tjgg"sv, "a model of ggml's third format"sv},
       {0, "FUGG"sv, "a GGUF file of the other byte order"sv},
       {0, "version https://git-lfs"sv, "a pointer of Git LFS, in the place of a file that was not fetched"sv},
-      {0,
-       "\x7F"
-       "ELF"sv,
-       "a program"sv},
+      {1, "ELF"sv, "a program"sv},
   });
   for (const signature& s : signatures)
     if (text.size() >= s.offset && text.substr(s.offset).starts_with(s.bytes))
@@ -51,11 +48,12 @@ inline std::string_view foreign_format(std::span<const std::byte> head) {
   // ONNX: a protobuf whose first field is a small version, and whose second is the name of what made it, a domain, or the graph
   if (text.size() > 3 && text[0] == 8 && text[1] > 0 && text[1] < 64 && (text[2] == 18 || text[2] == 26 || text[2] == 58))
     return "an ONNX model";
-  if (const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF"); first != text.npos)
-    if (const std::string_view start = text.substr(first); start.starts_with("<!") || start.starts_with("<html"))
-      return "a web page, in the place of a file that was not found";
-    else if (start.starts_with('{') || start.starts_with('['))
-      return "a JSON file";
+  const std::size_t first = std::min(text.find_first_not_of(" \t\r\n\xEF\xBB\xBF"), text.size());
+  const std::string_view start = text.substr(first);
+  if (start.starts_with("<!") || start.starts_with("<html"))
+    return "a web page, in the place of a file that was not found";
+  if (start.starts_with('{') || start.starts_with('['))
+    return "a JSON file";
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "quanta/gguf/reader.hpp"
+#include "quanta/gguf/window.hpp"
 
 namespace quanta::gguf {
 
@@ -116,7 +117,7 @@ private:
     auto from = file_source::open(path);
     if (!from)
       return from.error();
-    auto part = file::parse(*from, how);
+    auto part = file::parse(std::make_shared<window_source>(*from), how);
     if (!part)
       return part.error();
     paths_.push_back(path);

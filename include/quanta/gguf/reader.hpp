@@ -65,6 +65,8 @@ public:
   }
 
 private:
+  file() = default;
+
   std::shared_ptr<const source> source_;
   detail::header header_;
 };
@@ -76,7 +78,8 @@ struct partial_file {
 };
 
 inline partial_file file::salvage(std::shared_ptr<const source> from, reading how) {
-  partial_file all;
+  QUANTA_EXPECTS(from != nullptr);
+  partial_file all{file(), {}};
   all.contents.source_ = std::move(from);
 #if defined(__cpp_exceptions)
   try {

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "quanta/contract.hpp"
+#include "quanta/gguf/checked.hpp"
 #include "quanta/tensor_type.hpp"
 
 namespace quanta::gguf {
@@ -17,14 +19,19 @@ struct tensor_info {
   std::uint64_t bytes = 0;  ///< without padding
 
   std::uint64_t columns() const { return dims.empty() ? 1 : dims[0]; }
-  std::uint64_t rows() const {
-    std::uint64_t n = 1;
-    for (std::size_t i = 1; i < dims.size(); ++i)
-      n *= dims[i];
-    return n;
-  }
-  std::uint64_t elements() const { return columns() * rows(); }
+  /// Expects, as elements(): a product under 2^63. A reader refuses others.
+  std::uint64_t rows() const { return product(1); }
+  std::uint64_t elements() const { return product(0); }
   std::uint64_t row_bytes() const { return quanta::row_bytes(type, columns()).value_or(0); }
+
+private:
+  std::uint64_t product(std::size_t first) const {
+    checked n(1);
+    for (std::size_t i = first; i < dims.size(); ++i)
+      n = n * checked(dims[i]);
+    QUANTA_EXPECTS(n.valid());
+    return *n.value();
+  }
 };
 
 } // namespace quanta::gguf

@@ -52,8 +52,9 @@ inline bool finite_block(const type_info& type, const std::byte* p) {
 
 } // namespace detail
 
-/// The first block of some whole ones whose scale, or value, is not finite: its byte offset; empty if all are.
+/// The first of some whole blocks whose scale, or value, is not finite: its byte offset; empty if all are.
 inline std::optional<std::size_t> find_nonfinite(const type_info& type, std::span<const std::byte> blocks) {
+  QUANTA_EXPECTS(blocks.size() % type.block_bytes == 0);
   for (std::size_t at = 0; at < blocks.size(); at += type.block_bytes)
     if (!detail::finite_block(type, blocks.data() + at))
       return at;
@@ -67,7 +68,9 @@ inline errc nonfinite_error(const type_info& type) {
 /// Reads a tensor in pieces of about 1 MiB and checks every block. Errors: nonfinite_error, with the byte offset of the
 /// block in the file; those of file::read.
 inline result<void> validate_values(const file& from, const tensor_info& tensor) {
-  const type_info& type = *find_type(tensor.type);
+  const type_info* known = find_type(tensor.type);
+  QUANTA_EXPECTS(known && tensor.bytes % known->block_bytes == 0);
+  const type_info& type = *known;
   std::vector<std::byte> piece(static_cast<std::size_t>(
       std::min<std::uint64_t>(tensor.bytes, (std::size_t{1} << 20) / type.block_bytes * type.block_bytes)));
   for (std::uint64_t first = 0; first < tensor.bytes; first += piece.size()) {

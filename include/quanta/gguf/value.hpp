@@ -87,6 +87,28 @@ struct value {
     return v;
   }
 
+  /// Whether the bytes are as many as type, element and count ask for. What a reader returns is.
+  bool valid() const {
+    if (type != value_type::array)
+      return type == value_type::string || (fixed_size(type) != 0 && bytes.size() == fixed_size(type));
+    const std::size_t size = fixed_size(element);
+    if (size != 0)
+      return bytes.size() % size == 0 && bytes.size() / size == count;
+    if (element != value_type::string)
+      return false;
+    std::size_t at = 0;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      packed<std::uint64_t> length;
+      if (bytes.size() - at < sizeof length)
+        return false;
+      std::memcpy(&length, bytes.data() + at, sizeof length);
+      at += sizeof length;
+      if (bytes.size() - at < length)
+        return false;
+      at += static_cast<std::size_t>(length.get());
+    }
+    return at == bytes.size();
+  }
   bool is_integer() const {
     return type != value_type::string && type != value_type::array && type != value_type::boolean &&
            type != value_type::float32 && type != value_type::float64;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bit>
+#include <set>
 
 #include "quanta/gguf/atomic_file.hpp"
 #include "quanta/gguf/reader.hpp"
@@ -11,10 +12,10 @@ namespace quanta::gguf {
 /// What a file will hold: keys and tensors, both in the order in which they are added.
 class writer {
 public:
-  /// Sets a key, in place if it is there already. Expects: a key that is not empty; of `general.alignment`, a u32 that is a
-  /// power of two up to 65,536, set before tensors are added.
+  /// Sets a key, in place if it is there already. Expects: a key that is not empty and a valid value; of `general.alignment`, a
+  /// u32 that is a power of two up to 65,536, set before tensors are added.
   void set(std::string key, value v) {
-    QUANTA_EXPECTS(!key.empty());
+    QUANTA_EXPECTS(!key.empty() && v.valid());
     if (key == alignment_key) {
       const auto alignment = v.as<std::uint32_t>();
       QUANTA_EXPECTS(tensors_.empty() && alignment && std::has_single_bit(*alignment) && *alignment <= 65536);
@@ -37,9 +38,11 @@ public:
       index -= index > at->second;
     keys_.erase(at);
   }
-  /// Announces a tensor. Expects: at most 4 dimensions, a whole number of blocks a row, and fewer than 2^63 bytes in all.
+  /// Announces a tensor. Expects: a name of its own, of at most `longest_name` bytes; at most 4 dimensions, a whole number of
+  /// blocks a row, and fewer than 2^63 bytes in all.
   void add_tensor(std::string name, std::vector<std::uint64_t> dims, tensor_type type) {
     const type_info* info = find_type(type);
+    QUANTA_EXPECTS(name.size() <= longest_name && names_.insert(name).second);
     QUANTA_EXPECTS(info && dims.size() <= 4 && (dims.empty() ? 1 : dims[0]) % info->block_size == 0);
     checked places(1), bytes(info->block_bytes);
     for (std::size_t i = 0; i < dims.size(); ++i) {
@@ -105,6 +108,7 @@ private:
   std::vector<entry> metadata_;
   std::vector<tensor_info> tensors_;
   std::map<std::string, std::size_t, std::less<>> keys_;
+  std::set<std::string> names_;
   std::uint64_t data_size_ = 0, alignment_ = 32;
 };
 

@@ -153,6 +153,8 @@ public:
   result<plan> make() {
     plan all;
     all.matches.resize(options_.overrides.size());
+    if (!types_are_known())
+      return errc::bad_type;
     for (const std::size_t index : order()) {
       auto p = plan_tensor(index, all.matches);
       if (!p)
@@ -169,6 +171,11 @@ public:
 private:
   static constexpr std::uint64_t most_bytes = std::uint64_t{1} << 60;
 
+  bool types_are_known() const {
+    const auto known = [](std::optional<tensor_type> type) { return !type || find_type(*type); };
+    return known(options_.output) && known(options_.token_embedding) &&
+           std::ranges::all_of(options_.overrides, [&](const override_rule& rule) { return known(rule.type); });
+  }
   /// By layer, then by name: also the order of the output file.
   std::vector<std::size_t> order() const {
     std::vector<std::int64_t> layers;
