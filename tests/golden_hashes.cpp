@@ -23,14 +23,14 @@ void check(const std::string& what, std::uint64_t found, const std::string& want
 }
 
 template <class B>
-std::uint64_t encoded(const std::string& kind, bool weighted) {
+std::uint64_t encoded(const std::string& kind, int weighted) {
   constexpr std::size_t rows = 16, columns = 2048, blocks = columns / B::block_size;
   const auto x = golden::rows(1, kind, rows, columns);
-  const auto importance = weighted ? golden::importance(1, columns) : std::vector<float>{};
+  const auto importance = golden::importance_of(weighted, columns);
   std::vector<B> out(rows * blocks);
   for (std::size_t r = 0; r < rows; ++r)
     quanta::detail::quantize_row<quanta::isa::native>( // not through options, which would compile the thorough searches
-        &x[r * columns], columns, &out[r * blocks], weighted ? importance.data() : nullptr);
+        &x[r * columns], columns, &out[r * blocks], importance.empty() ? nullptr : importance.data());
   return golden::hash(out.data(), out.size() * sizeof(B));
 }
 
@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
     quanta::block_formats::for_each([&](auto tag) {
       using B = typename decltype(tag)::type;
       if (B::name == type && index++ % step == 0)
-        check(line, encoded<B>(kind, weighted != 0), hash);
+        check(line, encoded<B>(kind, weighted), hash);
     });
   });
   each_line(data + "/decode.tsv", [&](std::istringstream fields, const std::string& line) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -66,12 +67,19 @@ inline float value(generator& random, std::string_view kind, std::size_t i) {
     return n * 0x1p-30f;
   if (kind == "tie")
     return (random.next() & 1 ? 1.f : -1.f) * 0x1p-4f;
+  if (kind == "groups") // runs of 32, some of zeros of both signs, of tiny values, half of zeros
+    switch (i / 32 % 5) {
+    case 1: return random.next() & 1 ? -0.f : 0.f;
+    case 2: return n * 0x1p-56f;
+    case 3: return i % 32 < 16 ? -0.f : n * s;
+    default: return n * s;
+    }
   return 0.f;
 }
 
 inline std::vector<float> rows(std::uint64_t seed, std::string_view kind, std::size_t count, std::size_t columns) {
   std::uint64_t index = 0;
-  while (kinds[index] != kind)
+  while (index < std::size(kinds) && kinds[index] != kind) // "groups" comes after those that all formats are tested with
     ++index;
   generator random{seed * 1000003ull + index};
   std::vector<float> x(count * columns);
@@ -88,6 +96,17 @@ inline std::vector<float> importance(std::uint64_t seed, std::size_t columns) {
     const float u = random.uniform() + 0x1p-8f;
     x = u * u;
   }
+  return w;
+}
+
+/// The importance that a line of encode.tsv names: 0 none, 1 as above, 2 with zeros in whole groups and in single columns.
+inline std::vector<float> importance_of(int which, std::size_t columns) {
+  if (which == 0)
+    return {};
+  auto w = importance(1, columns);
+  for (std::size_t i = 0; which == 2 && i < columns; ++i)
+    if (i / 32 % 4 == 1 || i / 16 % 7 == 3 || i / 256 % 8 == 5 || i % 11 == 0)
+      w[i] = 0.f;
   return w;
 }
 

@@ -47,7 +47,8 @@ template <std::size_t Groups, int Top>
   const float inverse = largest > 0.f ? static_cast<float>(Top) / largest : 0.f;
   for (std::size_t j = 0; j < Groups; ++j) {
     const float level = simd::native<isa::portable>::round_even(inverse * values[j]);
-    integers[j] = static_cast<std::uint8_t>(level < static_cast<float>(Top) ? level : static_cast<float>(Top));
+    // a regression may end with a negative scale, which the format cannot hold
+    integers[j] = static_cast<std::uint8_t>(level > 0.f ? level < static_cast<float>(Top) ? level : static_cast<float>(Top) : 0.f);
   }
   return f16(largest / static_cast<float>(Top));
 }
@@ -74,8 +75,10 @@ inline void search_integers(const float* scales, const float* minima, const floa
         continue;
       const bool is_scale = problem < blocks_together;
       (is_scale ? out[b].d : out[b].dmin) = f16(d[lane]);
-      for (std::size_t j = 0; j < Groups; ++j)
-        (is_scale ? out[b].s : out[b].m)[j] = static_cast<std::uint8_t>(codes[j * L + lane]);
+      for (std::size_t j = 0; j < Groups; ++j) {
+        const float code = codes[j * L + lane]; // below 0 where a regression ended with a negative scale
+        (is_scale ? out[b].s : out[b].m)[j] = static_cast<std::uint8_t>(code > 0.f ? code : 0.f);
+      }
     }
   }
 }

@@ -36,6 +36,12 @@ using ternary_lanes = simd::vec<float, Isa::value == isa::level::portable ? 1 : 
 template <class V>
 struct ternary_cuts {
   V scale, first, second, shift; ///< ranks below first: lowest level, from second on: highest; shift: last part in bit 0
+
+  /// Before the first candidate, and where no value of the `count` has a weight.
+  [[gnu::always_inline]] static ternary_cuts none(std::size_t count) {
+    const V zero = simd::fill<V>(0.f);
+    return {zero, simd::fill<V>(static_cast<float>(count + 1)), zero, zero};
+  }
 };
 
 /// The candidates' common part: a later one wins only if A^2 / B is larger.
@@ -71,8 +77,7 @@ template <std::size_t N, class V>
       w = w + simd::load<V>(ws + r * L);
     }
   }
-  const V zero = simd::fill<V>(0.f);
-  ternary_choice<V> choice{{zero, zero, zero, zero}, simd::fill<V>(-std::numeric_limits<float>::max())};
+  ternary_choice<V> choice{ternary_cuts<V>::none(N), simd::fill<V>(-std::numeric_limits<float>::max())};
   const auto weighted = [](const V& sum, float level) __attribute__((always_inline)) {
     return simd::unfused(sum * simd::fill<V>(level));
   };
@@ -98,63 +103,58 @@ template <std::size_t N, class V>
   return choice.cuts;
 }
 
-/// Two shifts a group: the reference adds the terms of every candidate in order of rank, and so the part from the second cut
-/// on is added anew for each. A term depends on the level and on the shift of its value's half: `halves` is 1 in the second.
+/// Two shifts a group, one for each half: running sums of either half. `halves` is 1 in the second. A candidate's A is what all
+/// at the highest level would have less the sums below both cuts, since levels are 1 apart; its B goes by squares of levels.
 template <std::size_t N, class V>
 [[gnu::noinline]] ternary_cuts<V> cut_with_two_shifts(const float* xs, const float* ws, const float* halves) {
-  constexpr std::size_t L = simd::lanes<V>, variants = 4;
-  // a[l][v][r]: term of rank r at level l, shifts v = 2 (first half down) + (second half down)
-  alignas(64) float a[3][variants][N * L], b[3][variants][N * L];
+  constexpr std::size_t L = simd::lanes<V>;
+  alignas(64) float sum_wx[2][(N + 1) * L], sum_w[2][(N + 1) * L];
   const V zero = simd::fill<V>(0.f);
-  for (std::size_t r = 0; r < N; ++r) {
-    const V w = simd::load<V>(ws + r * L), x = simd::load<V>(xs + r * L);
-    const auto second_half = simd::load<V>(halves + r * L) > zero;
-    simd::unroll<3>([&](auto l) __attribute__((always_inline)) {
-      V term_a[2], term_b[2];
-      simd::unroll<2>([&](auto s) __attribute__((always_inline)) {
-        const V p = simd::fill<V>(ternary_levels[s()][l()]), wp = simd::unfused(w * p);
-        term_a[s()] = simd::unfused(wp * x);
-        term_b[s()] = simd::unfused(wp * p);
-      });
-      simd::unroll<4>([&](auto v) __attribute__((always_inline)) {
-        simd::store(a[l()][v()] + r * L, simd::select(second_half, term_a[v() % 2], term_a[v() / 2]));
-        simd::store(b[l()][v()] + r * L, simd::select(second_half, term_b[v() % 2], term_b[v() / 2]));
-      });
+  V wx[2] = {zero, zero}, w[2] = {zero, zero};
+  for (std::size_t r = 0; r <= N; ++r) {
+    simd::unroll<2>([&](auto h) __attribute__((always_inline)) {
+      simd::store(sum_wx[h()] + r * L, wx[h()]);
+      simd::store(sum_w[h()] + r * L, w[h()]);
     });
+    if (r == N)
+      break;
+    const V weight = simd::load<V>(ws + r * L), product = simd::unfused(weight * simd::load<V>(xs + r * L));
+    const auto second = simd::load<V>(halves + r * L) > zero;
+    wx[0] = simd::select(second, wx[0], wx[0] + product), wx[1] = simd::select(second, wx[1] + product, wx[1]);
+    w[0] = simd::select(second, w[0], w[0] + weight), w[1] = simd::select(second, w[1] + weight, w[1]);
   }
-  ternary_choice<V> choice{{zero, zero, zero, zero}, simd::fill<V>(-std::numeric_limits<float>::max())};
-  V low_a[variants] = {zero, zero, zero, zero}, low_b[variants] = {zero, zero, zero, zero};
+  const auto weighted = [](const V& sum, float factor) __attribute__((always_inline)) {
+    return simd::unfused(sum * simd::fill<V>(factor));
+  };
+  constexpr auto step = [](int s, int l) { // between squares of levels: exact
+    return ternary_levels[s][l] * ternary_levels[s][l] - ternary_levels[s][l + 1] * ternary_levels[s][l + 1];
+  };
+  V all_a[2][2], all_b[2][2]; // of half h with shift s, all at the highest level
+  simd::unroll<4>([&](auto v) __attribute__((always_inline)) {
+    constexpr int h = v() / 2, s = v() % 2;
+    constexpr float top = ternary_levels[s][2];
+    all_a[h][s] = weighted(wx[h], top);
+    all_b[h][s] = weighted(weighted(w[h], top), top);
+  });
+  ternary_choice<V> choice{ternary_cuts<V>::none(N), simd::fill<V>(-std::numeric_limits<float>::max())};
   for (std::size_t i = 0; i <= N; ++i) {
-    V middle_a[variants], middle_b[variants];
+    V low_b[2][2];
     simd::unroll<4>([&](auto v) __attribute__((always_inline)) {
-      middle_a[v()] = low_a[v()];
-      middle_b[v()] = low_b[v()];
+      constexpr int h = v() / 2, s = v() % 2;
+      low_b[h][s] = all_b[h][s] + weighted(simd::load<V>(sum_w[h] + i * L), step(s, 0));
     });
     for (std::size_t j = i; j <= N; ++j) {
-      V all_a[variants], all_b[variants];
+      V a[2][2], b[2][2];
       simd::unroll<4>([&](auto v) __attribute__((always_inline)) {
-        all_a[v()] = middle_a[v()];
-        all_b[v()] = middle_b[v()];
+        constexpr int h = v() / 2, s = v() % 2;
+        a[h][s] = all_a[h][s] - (simd::load<V>(sum_wx[h] + i * L) + simd::load<V>(sum_wx[h] + j * L));
+        b[h][s] = low_b[h][s] + weighted(simd::load<V>(sum_w[h] + j * L), step(s, 1));
       });
-      for (std::size_t r = j; r < N; ++r)
-        simd::unroll<4>([&](auto v) __attribute__((always_inline)) {
-          all_a[v()] = all_a[v()] + simd::load<V>(a[2][v()] + r * L);
-          all_b[v()] = all_b[v()] + simd::load<V>(b[2][v()] + r * L);
-        });
       simd::unroll<4>([&](auto v) __attribute__((always_inline)) {
-        choice.offer(all_a[v()], all_b[v()], i, j, static_cast<std::size_t>(v()));
+        constexpr int first = v() / 2, second = v() % 2;
+        choice.offer(a[0][first] + a[1][second], b[0][first] + b[1][second], i, j, static_cast<std::size_t>(v()));
       });
-      if (j < N)
-        simd::unroll<4>([&](auto v) __attribute__((always_inline)) {
-          middle_a[v()] = middle_a[v()] + simd::load<V>(a[1][v()] + j * L);
-          middle_b[v()] = middle_b[v()] + simd::load<V>(b[1][v()] + j * L);
-        });
     }
-    if (i < N)
-      simd::unroll<4>([&](auto v) __attribute__((always_inline)) {
-        low_a[v()] = low_a[v()] + simd::load<V>(a[0][v()] + i * L);
-        low_b[v()] = low_b[v()] + simd::load<V>(b[0][v()] + i * L);
-      });
   }
   return choice.cuts;
 }
@@ -313,21 +313,22 @@ void encode_super_blocks(const float* x, std::size_t blocks, B* out, const float
     for (std::size_t block = 0; block < count; ++block, x += detail::super_block_size, ++out) {
       float scales[groups], largest_scale = 0.f;
       std::uint8_t s[groups], down[32] = {};
-      std::uint16_t codes[32] = {}, entries[32] = {}; // a group of zeros keeps level 0 and entry 0, whose code is 0
+      // a group of zeros, or without any importance, keeps level 0 and entry 0, whose code is 0
+      std::uint16_t codes[32] = {}, entries[32] = {};
       for (std::size_t g = 0; g < groups; ++g) {
         float largest = 0.f;
         for (std::size_t i = g * N; i < g * N + N; ++i)
           largest = x[i] > largest ? x[i] : -x[i] > largest ? -x[i] : largest;
         scales[g] = 0.f;
-        if (!(largest >= P::smallest))
+        if (!(largest >= P::smallest) || found.first[block * groups + g] > N)
           continue;
         scales[g] = snap_group<Isa>(x + g * N, found, block * groups + g, codes + g * vectors, down + g * vectors);
         for (std::size_t k = g * vectors; k < (g + 1) * vectors; ++k)
           entries[k] = tables.lists[number_of<iq1s_book>(codes[k])].first;
         largest_scale = scales[g] > largest_scale ? scales[g] : largest_scale;
       }
-      if (!(largest_scale > 0.f)) {
-        *out = B{};
+      if (!(largest_scale > 0.f)) { // the reference has stored the entries by then
+        out->assemble(f16(0.f), std::array<std::uint8_t, groups>{}.data(), entries, std::array<std::uint8_t, 32>{}.data());
         continue;
       }
       float d = round_odd_scales<7>(scales, groups, largest_scale, s);

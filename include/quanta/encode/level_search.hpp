@@ -82,9 +82,8 @@ void encode_nonlinear(const float* x, std::size_t blocks, iq4_nl* out, const flo
     search_nonlinear_groups<Isa>(x, count, importance, [&](std::size_t b) { return sums[b] / static_cast<float>(N); }, scales);
     for (std::size_t b = 0; b < count; ++b) {
       out[b].d = simd::narrow_to_half<Isa>(scales[b]);
-      alignas(32) std::uint8_t codes[N] = {}; // a block of zeros is zero bytes
-      if (scales[b] != 0.f)
-        nonlinear_codes<N, Isa>(x + b * N, 1.f / scales[b], codes);
+      alignas(32) std::uint8_t codes[N]; // without a scale those of 0: not zero bytes
+      nonlinear_codes<N, Isa>(x + b * N, scales[b] != 0.f ? 1.f / scales[b] : 0.f, codes);
       out[b].assemble(codes);
     }
     x += count * N;

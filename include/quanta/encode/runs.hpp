@@ -194,7 +194,8 @@ void encode_runs(const float* x, std::size_t blocks, linear_block<Bits, N, Kind>
       simd::store(origin, low);
       simd::store_floats(half_m, low);
     } else {
-      d = block_extremes<N, Isa>(x, count) / simd::fill<R>(static_cast<float>(-B::code_offset));
+      // zeros of either sign are +0, whose d is -0
+      d = (block_extremes<N, Isa>(x, count) + simd::fill<R>(0.f)) / simd::fill<R>(static_cast<float>(-B::code_offset));
     }
     simd::store(inverse, inverse_or_zero(d));
     simd::store_floats(half_d, d);
