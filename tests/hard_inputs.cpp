@@ -1,4 +1,5 @@
 // A test a row of docs/hard_inputs.md: what encoders make of numbers that no weight should be, the same at every level.
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cfenv>
 #include <cmath>
@@ -152,6 +153,32 @@ TEST_CASE("a scale beyond its range is seen by the validator, or saturates") {
       overflows = overflows || !valid(blocks);
     }
     CHECK(overflows == half_scale<B>());
+  });
+}
+
+TEST_CASE("values beyond every scale are refused, with any importance") {
+  tested::block_formats::for_each([](auto tag) {
+    using B = typename decltype(tag)::type;
+    if constexpr (half_scale<B>()) {
+      CAPTURE(B::name);
+      const std::size_t columns = 2 * (B::block_size < 256 ? 256 : B::block_size), last = columns / B::block_size - 1;
+      auto some = golden::importance(8, columns);
+      for (std::size_t i = 0; i < columns; ++i)
+        if (i / 16 % 2 == 1)
+          some[i] = 0.f;
+      for (const auto& importance : {numbers{}, golden::importance(8, columns), some, numbers(columns, 0.f)})
+        for (const float magnitude : {0x1p29f, 1e10f, 1e16f, 1e20f, 1e30f, largest}) {
+          CAPTURE(importance.size(), magnitude);
+          auto x = golden::rows(9, "gaussian", 1, columns);
+          x[columns - 3] = -magnitude; // one of many
+          CHECK(!valid(row<B>{encode_alike<B>(x, importance)[last]}));
+          for (float& v : x) // all of them
+            v = std::clamp(v * 64.f, -1.f, 1.f) * magnitude;
+          const auto blocks = encode_alike<B>(x, importance);
+          for (std::size_t b = 0; magnitude > 1e9f && b <= last; ++b)
+            CHECK(!valid(row<B>{blocks[b]}));
+        }
+    }
   });
 }
 

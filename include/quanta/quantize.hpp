@@ -9,6 +9,7 @@
 #include "quanta/encode/equation.hpp"
 #include "quanta/encode/fp4.hpp"
 #include "quanta/encode/level_search.hpp"
+#include "quanta/encode/overflow.hpp"
 #include "quanta/encode/runs.hpp"
 #include "quanta/encode/symmetric_super_blocks.hpp"
 #include "quanta/encode/ternary.hpp"
@@ -144,6 +145,8 @@ void quantize_row(const T* x, std::size_t count, B* out, const float* importance
     encode_stretch<Isa>(v, n / B::block_size, out + first / B::block_size, weights, mean_square);
     if constexpr (How == search::thorough && encode::thorough_format<Isa, B>)
       encode::improve<Isa>(v, n / B::block_size, out + first / B::block_size, weights);
+    if (searched) // closed forms do not overflow
+      encode::refuse_overflow<Isa>(v, n / B::block_size, out + first / B::block_size);
   });
 }
 template <class Isa, search How = search::reference, plain_format S, plain_format T>

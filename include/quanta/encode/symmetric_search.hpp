@@ -70,7 +70,7 @@ template <std::size_t N, int Half, class V, int Top = Half - 1>
     simd::store(wx + i * L, simd::unfused(simd::load<V>(wt + i * L) * simd::load<V>(xt + i * L)));
     accumulate(clamp, stays, t, i, sum_xq, sum_q2);
   }
-  V scale = simd::select(sum_q2 > zero, sum_xq / sum_q2, zero), best = simd::unfused(scale * sum_xq);
+  V scale = simd::select(sum_q2 == zero, zero, sum_xq / sum_q2), best = simd::unfused(scale * sum_xq);
 
   const auto compare = [&](auto above, auto below, int first, int last) __attribute__((always_inline)) {
     for (int k = first; k < last; k += together) {

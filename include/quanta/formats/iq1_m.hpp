@@ -50,6 +50,11 @@ struct iq1_m : detail::iq1_block<iq1_m> {
   [[gnu::always_inline]] simd::index_words<Isa> high_bits() const {
     return simd::spread_fields<4, 4, 0, 4, 8, Isa>(qh.data());
   }
+  /// d = infinity.
+  [[gnu::always_inline]] constexpr void make_infinite() {
+    for (std::size_t w = 0; w < 4; ++w)
+      scales[2 * w + 1] = static_cast<std::uint8_t>((scales[2 * w + 1] & 15) | (0x7C00u >> 4 * w & 15u) << 4);
+  }
   /// Entries and shifts (not 0: down) of 32 vectors, s of 16 groups.
   [[gnu::always_inline]] constexpr void assemble(f16 d, const std::uint8_t* s, const std::uint16_t* entries,
                                                  const std::uint8_t* down) {
