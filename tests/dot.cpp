@@ -22,6 +22,14 @@ float halving_sum(std::vector<float> a) {
   return a[0];
 }
 
+float sum_of(const quanta::q8_1& y) {
+  const auto stored = static_cast<float>(y.s.get());
+  int sum = 0;
+  for (const std::int8_t q : y.qs)
+    sum += q;
+  return std::isfinite(stored) ? stored : static_cast<float>(y.d.get()) * static_cast<float>(sum);
+}
+
 /// The definition in dot.hpp, value by value, with 64-bit integers.
 template <class B, class A>
 float defined_dot(const std::vector<B>& row, const std::vector<A>& activations) {
@@ -38,7 +46,7 @@ float defined_dot(const std::vector<B>& row, const std::vector<A>& activations) 
         set[run % 2][k] += rounded_product(f, static_cast<float>(t));
       }
       if constexpr (B::affine)
-        offsets[run % 8] += rounded_product(static_cast<float>(w.m.get()), static_cast<float>(y.s.get()));
+        offsets[run % 8] += rounded_product(static_cast<float>(w.m.get()), sum_of(y));
     }
   } else {
     for (std::size_t b = 0; b < row.size(); ++b) {
@@ -186,6 +194,41 @@ TEST_CASE("no integer saturates: extreme codes, scales and activations") {
         }
         check_dot(row, activations);
       }
+  });
+}
+
+TEST_CASE("sums of activations beyond a half come from the codes") {
+  quanta::type_list<quanta::q4_1, quanta::q5_1, quanta::linear_block<4, 64, quanta::affine>>::for_each([](auto tag) {
+    using B = typename decltype(tag)::type;
+    CAPTURE(B::name);
+    for (const float magnitude : {3e3f, 1e5f, -1e6f})
+      for (const std::size_t blocks : {1, 7, 16, 21}) // copied by gemv, and not; whole eights of runs and rests
+        for (const std::size_t every : {std::size_t{1}, std::size_t{5}}) {
+          CAPTURE(magnitude, blocks, every);
+          const std::size_t columns = blocks * B::block_size, rows = 5;
+          std::vector<float> x = golden::rows(3, "positive", rows, columns), y = golden::rows(4, "gaussian", 1, columns);
+          for (std::size_t run = 0; run < columns / 32; run += every)
+            for (std::size_t i = 0; i < 32; ++i)
+              y[32 * run + i] = magnitude + y[32 * run + i];
+          std::vector<B> matrix(rows * blocks);
+          std::vector<quanta::q8_1> activations(columns / 32);
+          quanta::quantize(y, activations);
+          float products[5];
+          for (std::size_t r = 0; r < rows; ++r)
+            quanta::quantize(std::span(x).subspan(r * columns, columns), std::span(matrix).subspan(r * blocks, blocks));
+          quanta::gemv(quanta::matrix_view<B>(matrix, rows, columns), activations, products);
+          for (std::size_t r = 0; r < rows; ++r) {
+            const std::vector<B> row(matrix.begin() + static_cast<std::ptrdiff_t>(r * blocks),
+                                     matrix.begin() + static_cast<std::ptrdiff_t>((r + 1) * blocks));
+            check_dot(row, activations);
+            CHECK(bits_of(products[r]) == bits_of(quanta::dot(row, activations)));
+            double exact = 0;
+            for (std::size_t i = 0; i < columns; ++i)
+              exact += static_cast<double>(quanta::decode_value(row[i / B::block_size], i % B::block_size)) *
+                       static_cast<double>(quanta::decode_value(activations[i / 32], i % 32));
+            CHECK(std::fabs(static_cast<double>(products[r]) - exact) <= 1e-3 * std::fabs(exact));
+          }
+        }
   });
 }
 

@@ -3,7 +3,7 @@
 // The order of the float additions is part of the definition. Quantized activations, run formats (32 values a scale):
 // accumulators acc[2][8] start at 0; run b adds round(f * T[k]) to acc[b % 2][k], T[k] = the exact integer sum over the
 // quad k (values 4k .. 4k+3) of c * Y, f = round(d * dy) with the scale of the quad's group; an affine run adds round(m * s) to
-// offsets[b % 8], or, where the activations store no sums, subtracts round(round(minimum * dy) * sum of the quad's Y) from
+// offsets[b % 8] (s = dy * sum of the run's Y where the stored half is not finite), or, where the activations store no sums, subtracts round(round(minimum * dy) * sum of the quad's Y) from
 // acc[b % 2][k]. Super-blocks: T[k] = the exact integer sum over the values i with i / 4 % 8 = k of s[g] * code(i) * Y[i],
 // less code_offset times the sum of s[g] * Y over values 32k .. 32k+31 (an offset of 128 is taken from each code instead, which
 // is then a signed byte), f = round(d * dy); an affine block then subtracts round(round(dmin * dy) * M[k]), M[k] = the exact

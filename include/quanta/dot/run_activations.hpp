@@ -64,6 +64,21 @@ concept takes_eight_runs = run_format<B> && requires { requires groups_a_run<typ
 /// Rows that repay the copy, and runs that it has room for: 40 KiB of stack.
 inline constexpr std::size_t rows_to_copy = 4, runs_to_copy = 1024;
 
+/// Takes sums that are beyond a half, and so infinite, from the codes. The product is exact: d has 11 bits, a sum 13.
+template <class Isa, class A>
+[[gnu::always_inline]] inline void mend_sums(eight_runs<A>& runs) {
+  const auto sums = simd::load<simd::vec<float, 8, Isa>>(runs.sums.data()), zero = simd::fill<simd::vec<float, 8, Isa>>(0.f);
+  if (!simd::any(sums - sums != zero)) [[likely]]
+    return;
+  for (std::size_t i = 0; i < 8; ++i) {
+    int sum = 0;
+    for (std::size_t k = 0; k < run_size; ++k)
+      sum += static_cast<std::int8_t>(runs.codes[run_size * i + k]);
+    if (!(runs.sums[i] - runs.sums[i] == 0.f))
+      runs.sums[i] = runs.scales[i] * static_cast<float>(sum);
+  }
+}
+
 /// Writes (runs + 7) / 8 elements.
 template <class Isa, class A>
 [[gnu::noinline]] void copy_runs(const A* x, std::size_t runs, eight_runs<A>* out) {
@@ -76,6 +91,7 @@ template <class Isa, class A>
       const auto [scales, sums] = half_pairs_of_runs<Isa>(x, first, count);
       simd::store(out->scales.data(), scales);
       simd::store(out->sums.data(), sums);
+      mend_sums<Isa>(*out);
     } else {
       simd::store(out->scales.data(), scales_of_runs<Isa, 0>(x, first, count));
     }

@@ -119,10 +119,11 @@ template <class Isa, class B, class A>
 struct run_factors {
   floats8<Isa> scales[groups_a_run<B>], offsets[groups_a_run<B>];
 
-  [[gnu::always_inline]] run_factors(const B* row, const A* activations, std::size_t first, std::size_t count) {
+  [[gnu::always_inline]] run_factors(const B* row, std::size_t row_first, const A* activations, std::size_t first,
+                                     std::size_t count) {
     if constexpr (B::affine && !sums_offsets<B, A>) {
       static_assert(groups_a_run<B> == 1);
-      const auto [d, minima] = scales_and_minima_of_runs<Isa>(row, first, count);
+      const auto [d, minima] = scales_and_minima_of_runs<Isa>(row, row_first, count);
       const auto [dy, s] = scales_and_sums_of_runs<Isa>(activations, first, count);
       scales[0] = d * dy, offsets[0] = simd::unfused(minima * s);
       return;
@@ -130,9 +131,9 @@ struct run_factors {
     simd::unroll<groups_a_run<B>>([&](auto part) __attribute__((always_inline)) {
       const auto activation_scales =
           activation_scales_of_runs<Isa, part() % groups_a_run<A>>(activations, first, count);
-      scales[part()] = scales_of_runs<Isa, part()>(row, first, count) * activation_scales;
+      scales[part()] = scales_of_runs<Isa, part()>(row, row_first, count) * activation_scales;
       if constexpr (sums_offsets<B, A>)
-        offsets[part()] = minima_of_runs<Isa, part()>(row, first, count) * activation_scales;
+        offsets[part()] = minima_of_runs<Isa, part()>(row, row_first, count) * activation_scales;
     });
   }
 };
@@ -147,14 +148,14 @@ struct runs_from {
       : row(whole_row + first_of_eight / runs_of<B>), first(8 % runs_of<B> == 0 ? 0 : first_of_eight % runs_of<B>) {}
 };
 
-/// Up to 8 runs from run `first` on: their factors are collected and multiplied together.
+/// Up to 8 runs from runs `row_first` and `first` on: their factors are collected and multiplied together.
 template <class Isa, class B, class A>
-[[gnu::always_inline]] inline void dot_eight_runs(const B* row, const A* activations, std::size_t first, std::size_t count,
-                                                  run_sums<Isa>& sums) {
-  const run_factors<Isa, B, A> factors(row, activations, first, count);
+[[gnu::always_inline]] inline void dot_eight_runs(const B* row, std::size_t row_first, const A* activations, std::size_t first,
+                                                  std::size_t count, run_sums<Isa>& sums) {
+  const run_factors<Isa, B, A> factors(row, row_first, activations, first, count);
   if constexpr (B::affine && !sums_offsets<B, A>)
     sums.offsets = sums.offsets - factors.offsets[0];
-  const runs_from<B> w(row, first);
+  const runs_from<B> w(row, row_first);
   const runs_from<A> x(activations, first);
   const scale_lanes<Isa, B> scales{factors.scales};
   simd::unroll<8>([&](auto i) __attribute__((always_inline)) {
@@ -175,7 +176,7 @@ template <class Isa, class B, class A>
 template <class Isa, class B, class A>
 [[gnu::always_inline]] inline void dot_four_pairs(const B* row, const A* activations, std::size_t first, floats16<Isa>& both,
                                                   floats8<Isa>& offsets) {
-  const run_factors<Isa, B, A> factors(row, activations, first, 8);
+  const run_factors<Isa, B, A> factors(row, first, activations, first, 8);
   if constexpr (B::affine && !sums_offsets<B, A>)
     offsets = offsets - factors.offsets[0];
   const runs_from<B> w(row, first);
@@ -225,7 +226,7 @@ template <class Isa, class B, class A>
   } else {
     for (; first + 8 <= runs; first += 8) {
       read_ahead();
-      dot_eight_runs(row, activations, first, 8, sums);
+      dot_eight_runs(row, first, activations, first, 8, sums);
     }
   }
   return first;
@@ -243,13 +244,30 @@ template <class Isa, class B, class A>
   return simd::halving_sum(total);
 }
 
+/// The same product with the sums of activations that are not finite taken from their codes.
+template <class Isa, class B, class A>
+[[gnu::noinline]] float dot_with_mended_sums(const B* row, const A* activations, std::size_t runs) {
+  run_sums<Isa> sums;
+  for (std::size_t first = 0; first < runs; first += 8) {
+    const std::size_t count = runs - first < 8 ? runs - first : 8;
+    eight_runs<A> mended[1];
+    copy_runs<Isa>(activations + first, count, mended);
+    dot_eight_runs(row, first, static_cast<const eight_runs<A>*>(mended), 0, count, sums);
+  }
+  return total_of<Isa, B, eight_runs<A>>(sums);
+}
+
 template <class Isa, run_format B, class A>
 [[gnu::always_inline]] inline float dot_blocks(const B* row, const A* activations, std::size_t blocks) {
   run_sums<Isa> sums;
   const std::size_t runs = blocks * runs_of<B>;
   if (const std::size_t first = dot_whole_eights(row, activations, runs, sums); first < runs)
-    dot_eight_runs(row, activations, first, runs - first, sums);
-  return total_of<Isa, B, A>(sums);
+    dot_eight_runs(row, first, activations, first, runs - first, sums);
+  const float total = total_of<Isa, B, A>(sums);
+  if constexpr (B::affine && stores_sums<A> && block_format<A>) // a copy in eight_runs is mended
+    if (!(total - total == 0.f)) [[unlikely]] // an infinite sum leaves no total finite, and so no run has to be looked at
+      return dot_with_mended_sums<Isa>(row, activations, runs);
+  return total;
 }
 /// Blocks of 16, both sides: pairs of them; the last pairs are copied, so that half a pair is filled up with zeros.
 template <class Isa, paired_format B, block_format A>
@@ -261,7 +279,7 @@ template <class Isa, paired_format B, block_format A>
     pair_of<A> last_activations[8] = {};
     std::memcpy(static_cast<void*>(last), row + first, rest * sizeof(B));
     std::memcpy(static_cast<void*>(last_activations), activations + first, rest * sizeof(A));
-    dot_eight_runs(last, last_activations, 0, (rest + 1) / 2, sums);
+    dot_eight_runs(last, 0, last_activations, 0, (rest + 1) / 2, sums);
   }
   return total_of<Isa, pair_of<B>, pair_of<A>>(sums);
 }

@@ -4,7 +4,8 @@
 //   2  s     half: d * (sum of q), with the unrounded d; what the offset m of a q4_1 block is multiplied with
 //   4  qs    32 signed bytes in order
 //
-// 9 bits a value. s is infinite where the sum of 32 activations exceeds 65,504 in magnitude.
+// 9 bits a value. s is infinite where the sum of 32 activations exceeds 65,504 in magnitude; products then take d times the sum
+// of the codes instead, which is exact in float.
 #pragma once
 
 #include <array>
