@@ -5,8 +5,19 @@
 
 #include "quanta/isa.hpp"
 
-#if defined(__FAST_MATH__) && !defined(QUANTA_ALLOW_FAST_MATH)
-  #error "quanta promises exact bytes, which -ffast-math breaks: compile this file without it"
+// Clang has macros for the first two only: of its -fassociative-math, -freciprocal-math and -fno-signed-zeros nothing can tell.
+#if !defined(QUANTA_ALLOW_FAST_MATH)
+  #if defined(__FAST_MATH__)
+    #error "quanta promises exact bytes, which -ffast-math breaks: compile this file without it"
+  #elif defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ != 0
+    #error "quanta promises exact bytes, which -ffinite-math-only breaks: compile this file without it"
+  #elif defined(__ASSOCIATIVE_MATH__)
+    #error "quanta promises exact bytes, which -fassociative-math breaks: compile this file without it"
+  #elif defined(__RECIPROCAL_MATH__)
+    #error "quanta promises exact bytes, which -freciprocal-math breaks: compile this file without it"
+  #elif defined(__NO_SIGNED_ZEROS__)
+    #error "quanta promises exact bytes, which -fno-signed-zeros breaks: compile this file without it"
+  #endif
 #endif
 
 #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))

@@ -1,0 +1,36 @@
+# Fails unless flags that change bytes are refused, each by its name, and those that do not are taken. What a compiler has no macro
+# for is left out: it tells by its predefined macros.
+file(WRITE ${WORK}/fast_math.cpp "#include <quanta/isa.hpp>\n#include <quanta/simd/native.hpp>\n")
+file(WRITE ${WORK}/empty.cpp "")
+function(compile_with flags)
+  execute_process(COMMAND ${COMPILER} -std=c++20 -O2 ${flags} -fsyntax-only -I${ROOT}/include ${WORK}/fast_math.cpp
+                  RESULT_VARIABLE status ERROR_VARIABLE message)
+  set(status ${status} PARENT_SCOPE)
+  set(message "${message}" PARENT_SCOPE)
+endfunction()
+
+set(parts "-ffast-math/__FAST_MATH__ 1" "-ffinite-math-only/__FINITE_MATH_ONLY__ 1"
+    "-fassociative-math -fno-signed-zeros -fno-trapping-math/__ASSOCIATIVE_MATH__ 1" "-freciprocal-math/__RECIPROCAL_MATH__ 1"
+    "-fno-signed-zeros/__NO_SIGNED_ZEROS__ 1")
+foreach(part IN LISTS parts)
+  string(REPLACE "/" ";" part "${part}")
+  list(GET part 0 flags)
+  list(GET part 1 macro)
+  separate_arguments(flags)
+  list(GET flags 0 first)
+  execute_process(COMMAND ${COMPILER} -O2 ${flags} -dM -E ${WORK}/empty.cpp OUTPUT_VARIABLE macros ERROR_QUIET)
+  if(NOT macros MATCHES "${macro}")
+    message("${first}: this compiler does not tell")
+    continue()
+  endif()
+  compile_with("${flags}")
+  if(status EQUAL 0 OR NOT message MATCHES "exact bytes, which ${first} breaks")
+    message(FATAL_ERROR "${flags} is not refused by its name:\n${message}")
+  endif()
+endforeach()
+foreach(flags IN ITEMS "" -fno-math-errno -fno-trapping-math -ffp-contract=fast "-ffast-math;-DQUANTA_ALLOW_FAST_MATH")
+  compile_with("${flags}")
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "'${flags}' is refused:\n${message}")
+  endif()
+endforeach()
