@@ -1,5 +1,6 @@
 // Violated preconditions reach the handler; the run-time registry answers for every number.
 #include <catch2/catch_test_macros.hpp>
+#include <limits>
 
 #include "quanta/quanta.hpp"
 #include "support/violates.hpp"
@@ -49,4 +50,50 @@ TEST_CASE("types by number and by name") {
   CHECK(quanta::name(quanta::errc::truncated) == "truncated");
   CHECK(quanta::name(quanta::errc::bad_dim) == "bad_dim");
   CHECK(quanta::name(quanta::errc::nonfinite_scale) == "nonfinite_scale");
+}
+
+TEST_CASE("a value that is not finite is the largest error there is") {
+  constexpr float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  constexpr double largest = std::numeric_limits<double>::infinity();
+  const float x[]{1.f, -2.f, 3.f, 4.f};
+  const auto report_of = [&](float original, float decoded) {
+    float a[]{x[0], x[1], original, x[3]}, b[]{x[0], x[1], decoded, 3.f};
+    quanta::error_report report;
+    report.add_block(x, x, 4);
+    report.add_block(a, b, 4);
+    report.add_block(x, x, 4);
+    return report;
+  };
+  const auto check = [&](const quanta::error_report& report) {
+    CHECK(report.rms() == largest);
+    CHECK(report.relative_rms() == largest);
+    CHECK(report.largest_error == largest);
+    CHECK(report.signal_to_noise() == -largest);
+    CHECK(report.cosine() == 0);
+    CHECK(report.worst_block == 1);
+  };
+  for (const float bad : {nan, -nan, infinity, -infinity}) {
+    CAPTURE(bad);
+    for (const auto& report : {report_of(bad, 3.f), report_of(3.f, bad), report_of(bad, bad)}) {
+      check(report);
+      quanta::error_report before, after = report; // what is added to a report keeps it, on either side
+      after += report_of(3.f, 2.f);
+      check(after);
+      before += report;
+      check(before);
+    }
+  }
+  const auto fine = report_of(3.f, 3.f);
+  CHECK((fine.largest_error == 1 && fine.worst_block == 1 && fine.squares_error == 1));
+
+  std::vector<float> values(64, 1.f);
+  std::vector<quanta::q8_0> row(2);
+  quanta::quantize(values, row);
+  CHECK(quanta::compare(values, row).relative_rms() < 0.01);
+  row[1].d = quanta::f16(infinity);
+  CHECK(quanta::compare(values, row).relative_rms() == largest);
+  values[3] = nan;
+  quanta::quantize(values, row);
+  CHECK(quanta::compare(values, row).relative_rms() == largest);
+  CHECK(quanta::compare(values, row).worst_block == 0);
 }

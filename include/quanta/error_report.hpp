@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "quanta/dequantize.hpp"
 
 namespace quanta {
 
 /// Errors of a row, or of many rows added up. All sums are doubles, so a row of 2^30 values is still exact to 7 digits.
+/// A value that is NaN or infinite on either side has the largest error there is, infinity, also where both sides are the same:
+/// nothing was measured. Such values do not take part in the sums of squares and products.
 class error_report {
 public:
   std::size_t count = 0;            ///< values compared
@@ -25,10 +28,12 @@ public:
   /// Root of (sum of squared errors / sum of squares): 0 is exact, 1 is as bad as zeros. Infinite where only zeros were
   /// and something came out.
   double relative_rms() const { return squares_error > 0 ? std::sqrt(squares_error / squares_original) : 0; }
-  /// Signal to noise in decibels; infinite without error.
+  /// Signal to noise in decibels; infinite without error, minus infinity with an infinite one.
   double signal_to_noise() const { return 10 * std::log10(squares_original / squares_error); }
-  /// Cosine of the angle between the two; 1 if both are zero.
+  /// Cosine of the angle between the two; 1 if both are zero, 0 with an infinite error.
   double cosine() const {
+    if (!std::isfinite(squares_error))
+      return 0;
     const double norms = std::sqrt(squares_original * squares_decoded); // sums of floats' squares: no overflow
     return norms > 0 ? products / norms : (squares_original == squares_decoded ? 1 : 0);
   }
@@ -40,11 +45,16 @@ public:
     for (std::size_t i = 0; i < size; ++i) {
       const auto x = static_cast<double>(static_cast<float>(original[i])),
                  y = static_cast<double>(static_cast<float>(decoded[i]));
+      const double difference = std::fabs(x - y);
+      if (!std::isfinite(difference)) [[unlikely]] { // floats are finite in double, and so are their differences
+        error = largest_error = std::numeric_limits<double>::infinity();
+        continue;
+      }
       squares_original += x * x;
       squares_decoded += y * y;
       products += x * y;
-      error += (x - y) * (x - y);
-      largest_error = std::fabs(x - y) > largest_error ? std::fabs(x - y) : largest_error;
+      error += difference * difference;
+      largest_error = difference > largest_error ? difference : largest_error;
     }
     squares_error += error;
     if (error > worst_block_squares) {

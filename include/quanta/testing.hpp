@@ -126,7 +126,7 @@ void check_product(findings& found, const std::vector<B>& row, F activation, flo
   // The sums that q8_1 stores are halves: 2^-11 of the minima.
   const double roundings = 6.0 * static_cast<double>(row.size() * B::block_size) / 16.0 + 8;
   const double bound = (roundings * 0x1p-24 + (std::same_as<typename B::dot_partner, q8_1> ? 0x1p-10 : 0)) * magnitude;
-  found.expect(std::fabs(static_cast<double>(got) - exact) <= bound,
+  found.expect(std::isfinite(exact) && std::fabs(static_cast<double>(got) - exact) <= bound, // false for NaN
                std::string(what) + " is " + std::to_string(got) + ", exactly " + std::to_string(exact));
 }
 
