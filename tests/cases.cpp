@@ -282,3 +282,63 @@ TEST_CASE("a quantized source names the option that accepts it") {
   REQUIRE(run("quantize " + cases + "two.gguf " + (d / "q8") + " Q8_0").code == 0);
   CHECK(run("quantize " + (d / "q8") + " " + (d / "q4") + " Q4_0").says("--allow-requantize"));
 }
+
+namespace {
+
+/// A file with so many keys, and tensors of 64 zeros; `text` is the value of the first key.
+void write_large(const std::string& path, std::size_t keys, std::size_t tensors, std::string_view text, bool strings) {
+  gguf::writer w;
+  w.set("general.architecture", gguf::value::of(std::string_view("llama")));
+  w.set("text", gguf::value::of(text));
+  // names that differ at their ends only, where comparing takes longest
+  for (std::size_t i = 0; i < keys; ++i)
+    w.set("some.rather.long.prefix.that.all.keys.share." + std::to_string(i),
+          strings ? gguf::value::of(std::string_view("value")) : gguf::value::of(std::uint32_t{7}));
+  for (std::size_t i = 0; i < tensors; ++i)
+    w.add_tensor("blk.0.some_part_that_all_names_share." + std::to_string(i) + ".weight", {32, 2}, tensor_type::f32);
+  gguf::file_writer out(w);
+  REQUIRE(out.open(path, true));
+  const std::vector<std::byte> zeros(256);
+  for (std::size_t i = 0; i < tensors; ++i)
+    REQUIRE(out.write(zeros));
+  REQUIRE(out.finish());
+}
+
+} // namespace
+
+TEST_CASE("the work on large headers does not grow with the square of their size") {
+  temporary_directory d;
+  const std::string accents(10'000'000, '\xC3');
+  std::string text;
+  for (int i = 0; i < 5'000'000; ++i)
+    text += "\xC3\xA9";
+  write_large(d / "keys", 50'000, 1, "", false);
+  write_large(d / "strings", 50'000, 1, "", true);
+  write_large(d / "tensors", 0, 100'000, "", false);
+  write_large(d / "text", 0, 1, text, false);
+  write_large(d / "bad_text", 0, 1, accents, false); // no byte of it is a character
+  for (const char* file : {"keys", "strings", "tensors", "text", "bad_text"})
+    for (const std::string& command :
+         {"inspect " + (d / file), "inspect --json " + (d / file), "compare " + (d / file) + " " + (d / file),
+          "compare --json " + (d / file) + " " + (d / file), "quantize " + (d / file) + " " + (d / "out") + " Q8_0 --force",
+          "quantize " + (d / file) + " " + (d / "out") + " Q4_0 --force --json --imatrix " + cases + "im.dat"}) {
+      CAPTURE(command);
+      // Each takes less than half a second of CPU; what grows with the square takes minutes.
+      CHECK(run(command + " >/dev/null", "ulimit -t 10; ").code == 0);
+    }
+}
+
+TEST_CASE("a very long row needs little memory") {
+  temporary_directory d;
+  constexpr std::uint64_t columns = 24'000'000 / 256 * 256; // 96 MB
+  gguf::writer w;
+  w.add_tensor("a.weight", {columns, 2}, tensor_type::f32);
+  std::ofstream(d / "in", std::ios::binary)
+      .write(reinterpret_cast<const char*>(w.header().data()), static_cast<std::streamsize>(w.header().size()));
+  std::filesystem::resize_file(d / "in", w.header().size() + w.data_size()); // zeros that take no room
+  const std::string little = "ulimit -v 90000; ";
+  for (const char* type : {"Q8_0", "Q4_K_M"})
+    CHECK(run("quantize " + (d / "in") + " " + (d / "out") + " --force --threads 1 " + type, little).code == 0);
+  CHECK(run("compare " + (d / "in") + " " + (d / "out") + " --max-rms 0", little).code == 0);
+  CHECK(run("inspect " + (d / "out"), little).code == 0);
+}
