@@ -7,7 +7,7 @@ set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/quanta)
 
 install(DIRECTORY include/quanta DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
 
-install(TARGETS quanta quanta_gguf quanta_recipe EXPORT quantaTargets
+install(TARGETS quanta quanta_gguf quanta_recipe quanta_convert EXPORT quantaTargets
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT quantaTargets NAMESPACE quanta:: DESTINATION ${package_directory})
 

@@ -33,6 +33,9 @@ find_program(NM nm)
 if(NM)
   foreach(level IN LISTS QUANTA_ALL_LEVELS)
     foreach(program IN ITEMS quanta_kernels test_packed_dispatch)
+      if(NOT TARGET ${program}_kernels_${level})
+        continue() # QUANTA_KERNEL_LEVELS
+      endif()
       string(REPLACE quanta_kernels weak_symbols_${level} name ${program})
       string(REPLACE test_packed_dispatch weak_symbols_packed_${level} name ${name})
       add_test(NAME ${name}

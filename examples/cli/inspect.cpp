@@ -49,7 +49,7 @@ std::string element_text(const gguf::value& v, gguf::value_type type, std::size_
 std::string value_text(const gguf::value& v) {
   constexpr std::size_t most = 6, longest = 72;
   const auto quoted = [](std::string_view s) {
-    return fmt::format("\"{}\"{}", escaped(s.substr(0, longest)), s.size() > longest ? "..." : "");
+    return fmt::format("\"{}\"{}", escaped(quanta::utf8_prefix(s, longest)), s.size() > longest ? "..." : "");
   };
   if (const auto text = v.text())
     return quoted(*text);

@@ -51,7 +51,7 @@ void show_progress(job& j, bool last = false) {
   const double part = j.plan.elements ? static_cast<double>(j.values_done) / static_cast<double>(j.plan.elements) : 1;
   const auto filled = static_cast<int>(part * 30);
   print_stderr(fmt::format("\r[{:#<{}}{:.<{}}] {:3.0f} % {:<36}{}", "", filled, "", 30 - filled, part * 100,
-                           last ? "" : escaped(j.current.substr(0, 36)), last ? "\n" : ""));
+                           last ? "" : escaped(quanta::utf8_prefix(j.current, 36)), last ? "\n" : ""));
 }
 
 void tell_leftovers(const std::string& output) {

@@ -136,7 +136,7 @@ private:
     for (std::int32_t i = 0; i < *size; ++i) {
       const auto sum = in_.number<float>();
       if (!sum)
-        return error(sum.error().code, sum.error().offset, *name);
+        return sum.error().about(*name);
       values.push_back(*calls > 0 ? *sum / static_cast<float>(*calls) : *sum);
       if (!is_importance(values.back()))
         return error(errc::bad_importance, in_.offset() - sizeof(float), *name);

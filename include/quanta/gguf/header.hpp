@@ -101,7 +101,7 @@ private:
         return done;
       const auto type = in_.number<std::uint32_t>();
       if (!type)
-        return error(type.error().code, type.error().offset, *key);
+        return type.error().about(*key);
       if (!out_.keys.emplace(*key, out_.metadata.size()).second)
         return error(errc::key_duplicate, where, *key);
       auto v = in_.typed_value(*type, *key);
@@ -159,7 +159,7 @@ private:
       tensor_info t;
       t.name = std::move(*name);
       if (auto done = read_shape(t); !done)
-        return error(done.error().code, done.error().offset, t.name);
+        return done.error().about(t.name);
       total = (total + checked(t.bytes)).rounded_up(out_.alignment);
       if (!total.valid())
         return error(errc::size_overflow, where, t.name);

@@ -58,9 +58,10 @@ public:
     const checked where = checked(data_offset()) + checked(tensor.offset) + checked(first);
     if (!where.valid())
       return error(errc::bad_offset, error::nowhere, tensor.name);
-    if (const auto done = source_->read(*where.value(), out); !done)
-      return error(done.error().code == errc::truncated ? errc::truncated_data : done.error().code, *where.value(),
-                   tensor.name);
+    if (const auto done = source_->read(*where.value(), out); !done) {
+      const error& why = done.error();
+      return error(why.code == errc::truncated ? errc::truncated_data : why.code, *where.value(), tensor.name, why.system());
+    }
     return {};
   }
 
