@@ -99,7 +99,7 @@ TEST_CASE("importance that a weight lacks is said, or refused where its type nee
   CHECK(partial.result.says("1 of 2 weights that are quantized go without importance: blk.0.attn_k.weight"));
   CHECK(partial.result.says("importance: 1 of 1 entries used"));
   const quantized zero("two.gguf", "--type Q4_K_M" + im + "im_zero.gguf");
-  CHECK(zero.result.says("is all zero, and counts as none"));
+  CHECK(zero.result.says("importance of blk.0.ffn_up.weight is zero in most columns"));
   CHECK(zero.bytes_of("blk.0.ffn_up.weight") == quantized("two.gguf", "--type Q4_K_M").bytes_of("blk.0.ffn_up.weight"));
   CHECK(quantized("two.gguf", "--type Q4_K_M" + im + "im_cntinf.gguf").refuses(2, "bad_importance"));
   CHECK(quantized("two.gguf", "--type Q4_K_M" + im + "two.gguf").refuses(2, "bad_importance"));

@@ -7,6 +7,19 @@ bool contains_any(std::string_view name, const std::vector<std::string>& parts) 
   return std::ranges::any_of(parts, [&](const std::string& part) { return name.find(part) != std::string_view::npos; });
 }
 
+/// Importance that is zero in most columns says nothing: searches would make zeros of the weights in groups without any. Such
+/// an expert counts as one that was never used, whose columns count alike. Returns how many there are.
+std::size_t fill_empty_experts(std::vector<float>& values, std::uint64_t columns) {
+  std::size_t found = 0;
+  const auto n = static_cast<std::ptrdiff_t>(columns);
+  for (auto first = values.begin(); first != values.end(); first += n)
+    if (std::count(first, first + n, 0.f) > n / 2) {
+      std::fill(first, first + n, 1.f);
+      ++found;
+    }
+  return found;
+}
+
 /// "a, b, c and 5 more"
 template <class Names>
 std::string some_of(const Names& names) {
@@ -45,7 +58,7 @@ quanta::result<const float*> importance::find(const std::string& original, const
   const auto at = matrix_.entries.find(original);
   if (at == matrix_.entries.end())
     return nullptr;
-  const std::vector<float>& values = at->second;
+  std::vector<float>& values = at->second;
   const std::uint64_t rows = tensor.dims.size() > 1 ? tensor.dims[1] : 1;
   if (rows == 0 || values.size() != tensor.elements() / rows) {
     if (original != "token_embd.weight")
@@ -53,10 +66,13 @@ quanta::result<const float*> importance::find(const std::string& original, const
     left_out_.insert(original);
     return nullptr;
   }
-  if (std::ranges::all_of(values, [](float x) { return x == 0; })) {
+  const std::size_t empty = fill_empty_experts(values, tensor.columns());
+  if (empty * tensor.columns() == values.size()) {
     zero_.insert(original);
     return nullptr;
   }
+  if (empty > 0)
+    zero_.insert(fmt::format("{} ({} of its experts)", original, empty));
   used_.insert(original);
   return values.data();
 }
@@ -69,7 +85,7 @@ void importance::say_what_was_used(const std::vector<std::string>& without) cons
   if (!left_out_.empty())
     complain("importance of {} is left out: its size is not that of the weight", some_of(left_out_));
   if (!zero_.empty())
-    complain("importance of {} is all zero, and counts as none", some_of(zero_));
+    complain("importance of {} is zero in most columns, and counts as none", some_of(zero_));
   if (!without.empty())
     complain("{} of {} weights that are quantized go without importance: {}", without.size(), without.size() + used_.size(),
              some_of(without));

@@ -27,7 +27,7 @@ public:
   /// Whether a path names the file of the matrix.
   bool is_file(const std::string& path) const { return file_ && file_->is_same_file(path); }
 
-  /// Importance of a tensor, a value a column for each of its matrices; null if the matrix has none, or zeros only.
+  /// Importance of a tensor, a value a column for each of its matrices; null if the matrix has none, or zeros in most columns.
   /// `original` is its name in the model that the matrix is of. Error: importance_mismatch (of another size; but for the token
   /// embedding, whose entry is then left out).
   quanta::result<const float*> find(const std::string& original, const quanta::gguf::tensor_info& tensor);
