@@ -20,7 +20,7 @@ std::vector<B> any_blocks(std::size_t count) {
   for (B& block : blocks) {
     if constexpr (std::same_as<B, quanta::nvfp4>)
       for (auto& scale : block.scales)
-        scale = static_cast<std::uint8_t>((scale & 0x7F) == 0x7F ? 0 : scale & 0x7F);
+        scale = static_cast<std::uint8_t>(scale == 0x7F ? 0 : scale == 0xFF ? scale : scale & 0x7F);
     if constexpr (std::same_as<B, quanta::tq1_0>) {
       std::array<std::uint8_t, B::block_size> codes;
       for (std::size_t i = 0; i < codes.size(); ++i)

@@ -12,9 +12,10 @@ template <class B>
   const auto bits = std::bit_cast<std::uint32_t>(scale);
   if constexpr (requires { block.e; }) // halved_e8m0: 2^(e - 128), subnormal for e < 2
     block.e = static_cast<std::uint8_t>(bits < 0x00800000u ? bits >> 22 : (bits >> 23) + 1);
-  else // halved_ue4m3
-    block.scales[g] = static_cast<std::uint8_t>(scale < 0x1p-7f ? static_cast<std::uint32_t>(scale * 0x1p10f)
-                                                                : (bits >> 20) - (119u << 3));
+  else { // halved_ue4m3: of the two bytes with seven ones at the end, 0xFF is a number
+    const auto seven = scale < 0x1p-7f ? static_cast<std::uint32_t>(scale * 0x1p10f) : (bits >> 20) - (119u << 3);
+    block.scales[g] = static_cast<std::uint8_t>(seven == 0x7F ? 0xFF : seven);
+  }
 }
 
 /// The block whose codes are `codes` and whose other numbers are those of a row in a chunk.
