@@ -237,7 +237,7 @@ void dequantize(const int8_per_channel& weights, Values&& values) {
   const std::size_t rows = weights.codes.empty() ? 0 : weights.rows;
   for (std::size_t r = 0; r < rows; ++r, out += weights.columns) {
     const std::int8_t* const codes = weights.codes.data() + r * weights.columns;
-    if (weights.axis == channel_axis::columns && weights.scales.size() > 1)
+    if (weights.axis == channel_axis::columns && weights.scales.size() != 1)
       detail::decode_int8<Isa>(codes, weights.columns, detail::column_scales<Isa>{weights.scales.data()}, 0, out);
     else
       detail::decode_int8<Isa>(codes, weights.columns, detail::one_scale<Isa>(weights.parameters(r).scale), 0, out);
