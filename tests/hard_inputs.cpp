@@ -157,7 +157,7 @@ TEST_CASE("a scale beyond its range is seen by the validator, or saturates") {
 }
 
 TEST_CASE("values beyond every scale are refused, with any importance") {
-  tested::block_formats::for_each([](auto tag) {
+  quanta::block_formats::for_each([](auto tag) {
     using B = typename decltype(tag)::type;
     if constexpr (half_scale<B>()) {
       CAPTURE(B::name);
