@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
                "  quanta_engine model.gguf --prompt 'In the beginning' --tokens 200\n",
                "quanta_engine");
   std::string path, text_path, baseline_path, prompt = "In the beginning", activations = "quantized";
-  std::size_t tokens = 200, thread_count = 0, every = 1;
+  std::size_t tokens = 200, thread_count = 0, every = 1, context = 0;
   double temperature = 0.7;
   std::uint64_t seed = 1;
   bool json = false;
@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   app.add_option("--baseline", baseline_path, "GGUF file: also how far the predictions are from this model's")
       ->needs(perplexity);
   app.add_option("--every", every, "Only one context of so many of the text")->needs(perplexity)->check(CLI::PositiveNumber);
+  app.add_option("--context", context, "Tokens that the model sees at most; 0 is what it was trained with");
   app.add_option("--prompt", prompt, "Text to continue")->excludes(perplexity);
   app.add_option("--tokens", tokens, "How many tokens to generate");
   app.add_option("--temperature", temperature, "0 takes the likeliest token");
@@ -58,6 +59,8 @@ int main(int argc, char** argv) {
   const auto loaded = engine::load(path);
   if (!loaded)
     return report(path, loaded.error());
+  if (context != 0)
+    (*loaded)->context = std::min((*loaded)->context, context);
   const engine::model& m = **loaded;
   if (m.vocabulary != 256)
     return report(path,
