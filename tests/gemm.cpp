@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <limits>
 
 #include "quanta/quanta.hpp"
 #include "quanta/threads.hpp"
@@ -44,6 +45,34 @@ std::vector<double> activations_of(const std::vector<float>& x) {
 }
 
 } // namespace
+
+TEST_CASE("activations that are no numbers count as zeros, and very small ones too") {
+  constexpr std::size_t columns = 512, tokens = 3;
+  const auto check = [&](auto tag) {
+    using B = typename decltype(tag)::type;
+    CAPTURE(B::name);
+    const auto packed = [&](const std::vector<float>& x) {
+      std::vector<std::byte> bytes(quanta::activation_bytes<B>(tokens, columns));
+      quanta::pack_activations<B>(x, tokens, columns, bytes);
+      return bytes;
+    };
+    auto x = golden::rows(4, "gaussian", tokens, columns);
+    for (const float wrong : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN(), -0.f})
+      for (const std::size_t at : {std::size_t{0}, std::size_t{300}, tokens * columns - 1}) {
+        CAPTURE(wrong, at);
+        auto changed = x, zeroed = x;
+        changed[at] = wrong, zeroed[at] = 0.f;
+        CHECK(packed(changed) == packed(zeroed));
+      }
+    std::vector<float> tiny(x);
+    for (float& v : tiny)
+      v *= 0x1p-140f;
+    const auto blocks = tested::encoded<B>(golden::rows(5, "gaussian", 4, columns));
+    for (const float y : product<native>(blocks, 4, columns, tiny, tokens))
+      CHECK(std::fabs(y) < 1e-30f);
+  };
+  quanta::type_list<quanta::q8_0, quanta::q4_k>::for_each(check);
+}
 
 TEST_CASE("gemm is within rounding of the exact product, for rows and tokens of any number") {
   formats::for_each([](auto tag) {

@@ -7,6 +7,7 @@
 #include "quanta/encode/codebook_magnitudes.hpp"
 #include "quanta/encode/codebook_ternary.hpp"
 #include "quanta/encode/equation.hpp"
+#include "quanta/encode/finite.hpp"
 #include "quanta/encode/fp4.hpp"
 #include "quanta/encode/level_search.hpp"
 #include "quanta/encode/overflow.hpp"
@@ -76,24 +77,8 @@ inline void encode_stretch(const float* x, std::size_t blocks, B* out, const flo
   }
 }
 
-/// Whether no value is NaN or infinite; count is a multiple of 16. A product with 0 is 0 or NaN, fused or not.
-template <class Isa>
-[[gnu::always_inline]] inline bool all_finite(const float* x, std::size_t count) {
-  using V = simd::vec<float, 16, Isa>;
-  const V zero = simd::fill<V>(0.f);
-  V sums[4] = {zero, zero, zero, zero};
-  std::size_t i = 0;
-  for (; i + 64 <= count; i += 64)
-    simd::unroll<4>([&](auto k)
-                        __attribute__((always_inline)) { sums[k()] = sums[k()] + simd::load<V>(x + i + 16 * k()) * zero; });
-  for (; i < count; i += 16)
-    sums[0] = sums[0] + simd::load<V>(x + i) * zero;
-  return !simd::any((sums[0] + sums[1]) + (sums[2] + sums[3]) != zero);
-}
-/// What the searches count on: values that are finite (others become 0), importance from 0 to 2^56, so that no sum over values
-/// whose scale fits a half overflows.
-[[gnu::always_inline]] inline float finite_or_zero(float x) { return x - x == 0.f ? x : 0.f; }
-/// count is a multiple of 16.
+/// What the searches count on: importance from 0 to 2^56, so that no sum over values whose scale fits a half overflows; count is
+/// a multiple of 16.
 template <class Isa>
 [[gnu::always_inline]] inline void bound_importance(const float* w, std::size_t count, float* bounded) {
   using V = simd::vec<float, 16, Isa>;

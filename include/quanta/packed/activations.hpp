@@ -8,6 +8,7 @@
 // sums themselves, as scale * sum in float (or int16, two neighbouring groups side by side); a float a token: its scale.
 #pragma once
 
+#include "quanta/encode/finite.hpp"
 #include "quanta/encode/runs.hpp"
 #include "quanta/packed/pack.hpp"
 
@@ -122,7 +123,8 @@ template <class Isa, class B>
   constexpr std::size_t N = layout::columns;
   using V = simd::vec<float, 32, Isa>;
   alignas(64) std::int8_t codes[N];
-  const V inverse = simd::fill<V>(scale > 0.f ? 1.f / scale : 0.f), top = simd::fill<V>(127.f), bottom = simd::fill<V>(-127.f);
+  // the inverse of a subnormal scale may be infinite: numbers that small count as 0
+  const V inverse = simd::fill<V>(scale >= 0x1p-126f ? 1.f / scale : 0.f), top = simd::fill<V>(127.f), bottom = simd::fill<V>(-127.f);
   for (std::size_t i = 0; i < N; i += 32)
     simd::store_bytes(codes + i, simd::truncate(simd::max(bottom, simd::min(top, simd::round_even(simd::unfused(
                                      simd::load<V>(x + i) * inverse))))));
@@ -175,7 +177,8 @@ template <weight_format B, class Isa = isa::native>
   return detail::product(tokens, detail::product(columns / layout::columns, layout::token_bytes));
 }
 
-/// Quantizes `tokens` rows of floats, row after row, for products with packed matrices of format B. Expects:
+/// Quantizes `tokens` rows of floats, row after row, for products with packed matrices of format B; NaN and infinities count
+/// as 0. Expects:
 /// x.size() == tokens * columns, columns a multiple of the block size; storage.size() >= activation_bytes<B, Isa>(tokens,
 /// columns).
 template <weight_format B, class Isa = isa::native, class Parallel = serial>
@@ -197,10 +200,16 @@ packed_activations<B, Isa> pack_activations(std::span<const float> x, std::size_
       const float* row = x.data() + token * columns;
       for (std::size_t s = 0; s < stretches; s += W) {
         const std::size_t count = stretches - s < W ? stretches - s : W;
-        alignas(64) float scales[W];
-        simd::store(scales, R(encode::block_maxima<N, Isa>(row + s * N, count, encode::magnitude_of)) / simd::fill<R>(127.f));
+        alignas(64) float scales[W], finite[W * N];
+        const float* values = row + s * N;
+        if (!detail::all_finite<Isa>(values, count * N)) {
+          for (std::size_t i = 0; i < count * N; ++i)
+            finite[i] = detail::finite_or_zero(values[i]);
+          values = finite;
+        }
+        simd::store(scales, R(encode::block_maxima<N, Isa>(values, count, encode::magnitude_of)) / simd::fill<R>(127.f));
         for (std::size_t j = 0; j < count; ++j)
-          detail::put_token<Isa, B>(row + (s + j) * N, scales[j], tile + (s + j) * layout::token_bytes * place.size,
+          detail::put_token<Isa, B>(values + j * N, scales[j], tile + (s + j) * layout::token_bytes * place.size,
                                     token - place.first, place.size);
       }
     }
