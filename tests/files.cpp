@@ -9,22 +9,13 @@
 
 #include "quanta/gguf/atomic_file.hpp"
 #include "quanta/gguf/leftovers.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 using quanta::gguf::atomic_file;
 
-struct temporary_directory {
-  fs::path path;
-  temporary_directory() {
-    std::string pattern = (fs::temp_directory_path() / "quanta-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~temporary_directory() { fs::remove_all(path); }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  std::ptrdiff_t files() const { return std::distance(fs::directory_iterator(path), {}); }
-};
 std::string content(const std::string& path) {
   std::ifstream in(path);
   return {std::istreambuf_iterator<char>(in), {}};

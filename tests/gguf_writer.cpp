@@ -5,23 +5,11 @@
 #include <fstream>
 
 #include "quanta/gguf/gguf.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace {
 
 namespace gguf = quanta::gguf;
-
-struct temporary_directory {
-  std::filesystem::path path;
-  temporary_directory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "quanta-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~temporary_directory() { std::filesystem::remove_all(path); }
-  std::string operator/(const char* name) const { return (path / name).string(); }
-  std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path), {}));
-  }
-};
 
 gguf::writer sample() {
   gguf::writer w;

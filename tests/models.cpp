@@ -5,6 +5,7 @@
 
 #include "quanta/gguf/gguf.hpp"
 #include "quanta/imatrix.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace {
 
@@ -12,16 +13,6 @@ namespace fs = std::filesystem;
 namespace gguf = quanta::gguf;
 using quanta::errc;
 const std::string cases = QUANTA_TEST_DATA "/cases/";
-
-struct temporary_directory {
-  fs::path path;
-  temporary_directory() {
-    std::string pattern = (fs::temp_directory_path() / "quanta-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~temporary_directory() { fs::remove_all(path); }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-};
 
 /// A part with one tensor.
 void write_part(const std::string& path, int number, int count, int total, const std::string& tensor) {

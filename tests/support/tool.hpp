@@ -14,19 +14,7 @@
 #include <string>
 
 #include "support/golden_data.hpp"
-
-struct temporary_directory {
-  std::filesystem::path path;
-  temporary_directory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "quanta-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  temporary_directory(const temporary_directory&) = delete;
-  temporary_directory& operator=(const temporary_directory&) = delete;
-  ~temporary_directory() { std::filesystem::remove_all(path); }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  std::size_t files() const { return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path), {})); }
-};
+#include "support/temporary_directory.hpp"
 
 struct outcome {
   int code;
