@@ -1,6 +1,7 @@
 // One token through the model. Every matrix product is quanta's gemv on the weights as they are stored.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -49,8 +50,11 @@ class session {
 public:
   session(const model& m, bool quantized_activations)
       : model_(m), kv_width_(m.kv_heads * m.head_size), x_(m.width), normed_(m.width), q_(m.width), attended_(m.width),
-        projected_(m.width), gate_(m.ffn), up_(m.ffn), scores_(m.context), logits_(m.vocabulary),
-        keys_(m.layers * m.context * kv_width_), values_(keys_.size()), in_(quantized_activations) {}
+        projected_(m.width), key_(kv_width_), gate_(m.ffn), up_(m.ffn), scores_(m.context), logits_(m.vocabulary),
+        keys_(m.layers * m.context * kv_width_), values_(keys_.size()), turns_(m.head_size / 2), in_(quantized_activations) {
+    for (std::size_t i = 0; i < turns_.size(); ++i)
+      turns_[i].frequency = std::pow(m.rope_base, -static_cast<float>(2 * i) / static_cast<float>(m.head_size));
+  }
 
   void restart() { position_ = 0; }
   std::size_t position() const { return position_; }
@@ -59,6 +63,10 @@ public:
   std::span<const float> step(std::size_t token) {
     QUANTA_EXPECTS(token < model_.vocabulary && position_ < model_.context);
     model_.embedding.row(token, x_.data());
+    for (turn& t : turns_) {
+      const float angle = static_cast<float>(position_) * t.frequency;
+      t.cosine = std::cos(angle), t.sine = std::sin(angle);
+    }
     for (std::size_t i = 0; i < model_.layers; ++i) {
       attend(model_.blocks[i], i);
       feed_forward(model_.blocks[i]);
@@ -83,45 +91,54 @@ private:
   /// Rotates each pair (2i, 2i+1) of every head by position * base^(-2i / head size).
   void rotate(std::span<float> heads) const {
     for (std::size_t i = 0; i < heads.size(); i += 2) {
-      const auto pair = static_cast<float>(i % model_.head_size);
-      const float angle =
-          static_cast<float>(position_) * std::pow(model_.rope_base, -pair / static_cast<float>(model_.head_size));
-      const float c = std::cos(angle), s = std::sin(angle), a = heads[i], b = heads[i + 1];
-      heads[i] = a * c - b * s;
-      heads[i + 1] = a * s + b * c;
+      const turn& t = turns_[i % model_.head_size / 2];
+      const float a = heads[i], b = heads[i + 1];
+      heads[i] = a * t.cosine - b * t.sine;
+      heads[i + 1] = a * t.sine + b * t.cosine;
     }
   }
   void attend(const layer& l, std::size_t index) {
     normalize(l.attention_norm);
     const std::size_t first = index * model_.context * kv_width_;
-    const auto key = std::span(keys_).subspan(first + position_ * kv_width_, kv_width_);
+    const auto value = std::span(values_).subspan(first + position_ * kv_width_, kv_width_);
     in_.multiply(l.q, q_);
-    in_.multiply(l.k, key);
-    in_.multiply(l.v, std::span(values_).subspan(first + position_ * kv_width_, kv_width_));
+    in_.multiply(l.k, key_);
+    in_.multiply(l.v, value);
     rotate(q_);
-    rotate(key);
+    rotate(key_);
+    for (std::size_t i = 0; i < kv_width_; ++i)
+      keys_[first + i * model_.context + position_] = key_[i];
     const std::size_t size = model_.head_size, group = model_.heads / model_.kv_heads;
     for (std::size_t h = 0; h < model_.heads; ++h) {
-      const std::size_t at = first + h / group * size;
-      float largest = -INFINITY, total = 0;
-      for (std::size_t t = 0; t <= position_; ++t) {
-        float score = 0;
-        for (std::size_t i = 0; i < size; ++i)
-          score += q_[h * size + i] * keys_[at + t * kv_width_ + i];
-        scores_[t] = score / std::sqrt(static_cast<float>(size));
-        largest = std::fmax(largest, scores_[t]);
-      }
-      for (std::size_t t = 0; t <= position_; ++t)
-        total += scores_[t] = std::exp(scores_[t] - largest);
-      for (std::size_t i = 0; i < size; ++i)
-        attended_[h * size + i] = 0;
-      for (std::size_t t = 0; t <= position_; ++t)
-        for (std::size_t i = 0; i < size; ++i)
-          attended_[h * size + i] += scores_[t] / total * values_[at + t * kv_width_ + i];
+      const std::size_t kv = h / group * size;
+      attend(&q_[h * size], &keys_[first + kv * model_.context], &values_[first + kv], &attended_[h * size]);
     }
     in_.set(attended_);
     in_.multiply(l.output, projected_);
     add_projected();
+  }
+  /// One head. Keys lie dimension by dimension and values token by token, so that both inner loops run over neighbours.
+  void attend(const float* q, const float* keys, const float* values, float* out) {
+    const std::size_t size = model_.head_size, tokens = position_ + 1;
+    float* scores = scores_.data();
+    std::fill_n(scores, tokens, 0.f);
+    for (std::size_t i = 0; i < size; ++i)
+      for (std::size_t t = 0; t < tokens; ++t)
+        scores[t] += q[i] * keys[i * model_.context + t];
+    const float root = std::sqrt(static_cast<float>(size));
+    float largest = -INFINITY, total = 0;
+    for (std::size_t t = 0; t < tokens; ++t) {
+      scores[t] /= root;
+      largest = scores[t] > largest ? scores[t] : largest;
+    }
+    for (std::size_t t = 0; t < tokens; ++t)
+      total += scores[t] = std::exp(scores[t] - largest);
+    std::fill_n(out, size, 0.f);
+    for (std::size_t t = 0; t < tokens; ++t) {
+      const float share = scores[t] / total;
+      for (std::size_t i = 0; i < size; ++i)
+        out[i] += share * values[t * kv_width_ + i];
+    }
   }
   /// x += down(silu(gate(x)) * up(x))
   void feed_forward(const layer& l) {
@@ -139,9 +156,15 @@ private:
       x_[i] += projected_[i];
   }
 
+  /// How far a pair of a head is rotated: by frequency a position.
+  struct turn {
+    float frequency, cosine, sine;
+  };
+
   const model& model_;
   std::size_t kv_width_, position_ = 0;
-  std::vector<float> x_, normed_, q_, attended_, projected_, gate_, up_, scores_, logits_, keys_, values_;
+  std::vector<float> x_, normed_, q_, attended_, projected_, key_, gate_, up_, scores_, logits_, keys_, values_;
+  std::vector<turn> turns_;
   activation in_;
 };
 
