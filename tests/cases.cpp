@@ -227,6 +227,17 @@ TEST_CASE("rules are regular expressions, and one that matches nothing is a mist
   CHECK(quantized("override.gguf", "--type Q4_0 --tensor-type-file " + (d / "none")).refuses(2, "No such file"));
 }
 
+TEST_CASE("blocks of zeros and groups without importance have the reference's bytes") {
+  const auto hash_of = [](const quantized& q) {
+    const auto bytes = q.bytes_of("blk.0.ffn_up.weight");
+    return golden::hash(bytes.data(), bytes.size());
+  };
+  const std::string im = "--pure --imatrix " + cases + "iq1_zero_importance.gguf --type ";
+  CHECK(hash_of(quantized("iq4_nl_zero_blocks.gguf", "--pure --type IQ4_NL")) == 0x0fbacf245efbc4c6);
+  CHECK(hash_of(quantized("iq1_base.gguf", im + "IQ1_S")) == 0x3fe3250710f219f6);
+  CHECK(hash_of(quantized("iq1_base.gguf", im + "IQ1_M")) == 0x84ff10bc1f53342d);
+}
+
 TEST_CASE("options of the reference's tool are understood") {
   CHECK(quantized("override.gguf", "15").open().integer("general.file_type") == 15);
   CHECK(quantized("override.gguf", "--type 15 --threads 1").type_of("blk.0.attn_output.weight") == tensor_type::q4_k);

@@ -166,9 +166,10 @@ int make_plan(job& j, convert::tensor_converter& converter) {
     return code;
   if (!j.options.quiet && !j.options.json)
     print_plan(j);
-  std::vector<std::string> without;
+  std::vector<std::string> without; // embeddings are looked up, not multiplied: no matrix has anything of them
   for (const recipe::planned_tensor& t : j.plan.tensors)
-    if (!t.copied && quanta::find_type(t.type)->block_size > 1 && !j.source_importance[t.index])
+    if (!t.copied && quanta::find_type(t.type)->block_size > 1 && !j.source_importance[t.index] &&
+        t.shape.name != "token_embd.weight")
       without.push_back(t.shape.name);
   j.columns.say_what_was_used(without);
   return success;
