@@ -8,7 +8,7 @@
 #include "quanta/threads.hpp"
 #include "support/golden_data.hpp"
 #include "support/level_kernels.hpp"
-#include "support/tested_formats.hpp"
+#include "support/packed_product.hpp"
 
 namespace {
 
@@ -16,16 +16,10 @@ using quanta::isa::native;
 using formats = tested::weight_formats::append<quanta::linear_block<3, 64>, quanta::linear_block<4, 128>,
                                                quanta::linear_block<8, 64, quanta::affine>, quanta::int8_block<128>>;
 
-template <class Isa, class B, class Parallel = quanta::serial>
+template <class B>
 std::vector<float> product(const std::vector<B>& blocks, std::size_t rows, std::size_t columns, const std::vector<float>& x,
-                           std::size_t tokens, Parallel parallel = {}) {
-  std::vector<std::byte> matrix_bytes(quanta::packed_bytes<B, Isa>(rows, columns)),
-      token_bytes(quanta::activation_bytes<B, Isa>(tokens, columns));
-  const auto matrix = quanta::pack<Isa>(quanta::matrix_view<B>(blocks, rows, columns), matrix_bytes, parallel);
-  const auto activations = quanta::pack_activations<B, Isa>(x, tokens, columns, token_bytes, parallel);
-  std::vector<float> y(rows * tokens, -1.f);
-  quanta::gemm(matrix, activations, std::span<float>(y), parallel);
-  return y;
+                           std::size_t tokens, quanta::parallel_reference parallel = quanta::serial{}) {
+  return tested::product<native>(blocks, rows, columns, x, tokens, parallel);
 }
 
 /// The activation of the packed form: a signed byte times a scale for as many values as the format's products share one.
@@ -68,7 +62,7 @@ TEST_CASE("activations that are no numbers count as zeros, and very small ones t
     for (float& v : tiny)
       v *= 0x1p-140f;
     const auto blocks = tested::encoded<B>(golden::rows(5, "gaussian", 4, columns));
-    for (const float y : product<native>(blocks, 4, columns, tiny, tokens))
+    for (const float y : product(blocks, 4, columns, tiny, tokens))
       CHECK(std::fabs(y) < 1e-30f);
   };
   quanta::type_list<quanta::q8_0, quanta::q4_k>::for_each(check);
@@ -84,7 +78,7 @@ TEST_CASE("gemm is within rounding of the exact product, for rows and tokens of 
         CAPTURE(rows, tokens);
         const auto w = golden::rows(rows, "heavy", rows, columns), x = golden::rows(tokens, "gaussian", tokens, columns);
         const auto blocks = tested::encoded<B>(w);
-        const auto y = product<native>(blocks, rows, columns, x, tokens);
+        const auto y = product(blocks, rows, columns, x, tokens);
         const auto activations = activations_of<B>(x);
         for (std::size_t t = 0; t < tokens; ++t)
           for (std::size_t r = 0; r < rows; ++r) {
@@ -107,21 +101,21 @@ TEST_CASE("gemm is within rounding of the exact product, for rows and tokens of 
 }
 
 TEST_CASE("gemm has the same bits whatever the tokens beside, the threads and the level") {
-  formats::for_each([](auto tag) {
+  const quanta::threads three(3);
+  formats::for_each([&](auto tag) {
     using B = typename decltype(tag)::type;
     CAPTURE(B::name, B::block_size);
     const std::size_t rows = 70, columns = 768, tokens = 29;
     const auto blocks = tested::encoded<B>(golden::rows(3, "gaussian", rows, columns));
     const auto x = golden::rows(4, "outlier", tokens, columns);
-    const auto together = product<native>(blocks, rows, columns, x, tokens);
+    const auto together = product(blocks, rows, columns, x, tokens);
     CHECK(golden::hash_of_floats(together) ==
-          golden::hash_of_floats(product<quanta::isa::portable>(blocks, rows, columns, x, tokens)));
-    CHECK(golden::hash_of_floats(together) ==
-          golden::hash_of_floats(product<native>(blocks, rows, columns, x, tokens, quanta::threads(3))));
+          golden::hash_of_floats(tested::portable_product(B::name, blocks.data(), rows, columns, x, tokens)));
+    CHECK(golden::hash_of_floats(together) == golden::hash_of_floats(product(blocks, rows, columns, x, tokens, three)));
     for (std::size_t t = 0; t < tokens; ++t) {
       const std::vector<float> one(x.begin() + static_cast<std::ptrdiff_t>(t * columns),
                                    x.begin() + static_cast<std::ptrdiff_t>((t + 1) * columns));
-      const auto alone = product<native>(blocks, rows, columns, one, 1);
+      const auto alone = product(blocks, rows, columns, one, 1);
       CHECK(std::memcmp(alone.data(), &together[t * rows], rows * sizeof(float)) == 0);
     }
   });
@@ -155,7 +149,7 @@ TEST_CASE("no integer of gemm saturates: extreme codes and activations") {
             std::vector<float> x(tokens * columns);
             for (std::size_t i = 0; i < x.size(); ++i)
               x[i] = i % 2 == 0 ? even : odd;
-            const auto y = product<native>(blocks, rows, columns, x, tokens);
+            const auto y = product(blocks, rows, columns, x, tokens);
             double exact = 0, magnitude = 0;
             for (std::size_t i = 0; i < columns; ++i) {
               const auto w = static_cast<double>(quanta::decode_value(blocks[i / B::block_size], i % B::block_size));
