@@ -48,7 +48,8 @@ template <std::size_t Groups, int Top>
   for (std::size_t j = 0; j < Groups; ++j) {
     const float level = simd::native<isa::portable>::round_even(inverse * values[j]);
     // a regression may end with a negative scale, which the format cannot hold
-    integers[j] = static_cast<std::uint8_t>(level > 0.f ? level < static_cast<float>(Top) ? level : static_cast<float>(Top) : 0.f);
+    const float bounded = level < static_cast<float>(Top) ? level : static_cast<float>(Top);
+    integers[j] = static_cast<std::uint8_t>(bounded > 0.f ? bounded : 0.f);
   }
   return f16(largest / static_cast<float>(Top));
 }

@@ -334,10 +334,17 @@ void encode_super_blocks(const float* x, std::size_t blocks, B* out, const float
           high = static_cast<std::uint16_t>((high & 0xFF) | (entry & 0xFF00));
         }
         std::memcpy(signs + place * (N / 8), buffers.signs + at / 8, N / 8);
+        if (scales[g] < 0.f) { // of magnitudes that are negative, since signs are even
+          scales[g] = -scales[g];
+          for (std::size_t k = 0; k < N / 8; ++k)
+            signs[place * (N / 8) + k] = static_cast<std::uint8_t>(~signs[place * (N / 8) + k]);
+        }
         largest_scale = scales[g] > largest_scale ? scales[g] : largest_scale;
       }
-      if (!(largest_scale > 0.f)) {
+      if (!(largest_scale > 0.f)) { // the reference clears what it has stored by then in the formats of even signs only
         out[block] = B{};
+        if constexpr (!P::even_signs)
+          out[block].assemble(f16(0.f), std::array<std::uint8_t, groups>{}.data(), entries, signs);
         continue;
       }
       const float d = round_odd_scales<15>(scales, groups, largest_scale, s);
