@@ -286,8 +286,11 @@ int write_outputs(job& j, convert::tensor_converter& converter) {
   for (output_file& f : files)
     if (const int code = write_tensors(j, f, converter))
       return code;
+  for (output_file& f : files)
+    if (const auto done = f.out->prepare(); !done)
+      return report(f.path, done.error());
   for (auto f = files.rbegin(); f != files.rend(); ++f) { // the first part last: who finds it finds all
-    if (const auto done = f->out->finish(); !done)
+    if (const auto done = f->out->publish(); !done)
       return report(f->path, done.error());
     j.output_bytes += f->contents.header().size() + f->contents.data_size();
   }

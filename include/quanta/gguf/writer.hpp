@@ -142,12 +142,19 @@ public:
     skip_empty();
     return append(std::vector<std::byte>(*checked(t.bytes).rounded_up(contents_.alignment()).value() - t.bytes));
   }
-  /// Makes the file appear under its name. Expects: all tensors are complete.
-  result<void> finish() {
+  /// Makes what was written durable; then little is left that can fail in publish(). Expects: all tensors are complete.
+  result<void> prepare() {
     QUANTA_EXPECTS(tensor_ == contents_.tensors().size());
     if (auto done = flush(); !done)
       return done;
-    return out_.commit();
+    return out_.prepare();
+  }
+  /// Makes the file appear under its name. Expects: prepare() succeeded.
+  result<void> publish() { return out_.publish(); }
+  result<void> finish() {
+    if (auto done = prepare(); !done)
+      return done;
+    return publish();
   }
   const std::string& temporary_name() const { return out_.temporary_name(); }
 
