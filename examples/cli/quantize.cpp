@@ -143,7 +143,7 @@ int report_plan(const job& j, const quanta::error& why) {
     hint = "it is quantized already: --allow-requantize converts it all the same, and loses more";
   if (why.code == quanta::errc::importance_required)
     hint = j.columns.given() ? "the importance matrix says nothing of it, and its type needs that"
-                             : "types of 1 and 2 bits need an importance matrix (--imatrix)";
+                             : "its type needs an importance matrix (--imatrix)";
   if (why.code == quanta::errc::bad_row)
     hint = "its rows are no whole blocks, and --no-fallback allows no other type";
   return report(j.options.input, why, hint);

@@ -25,6 +25,8 @@ std::string hint_for(const std::string& path, const quanta::error& why) {
   if ((why.code == bad_alignment || why.code == truncated_data || why.code == trailing) &&
       gguf::model::open(path, gguf::reading::lax))
     return "only some loaders take such files; --lax accepts it";
+  if (why.code == bad_importance)
+    return why.subject() == "no entries" ? "it is another kind of file" : "importance and its counts are finite and not negative";
   if (why.code == split_mismatch)
     return "of a split model, the first part is given, and the others lie beside it under the names that they were made with";
   return {};
