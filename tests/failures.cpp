@@ -53,7 +53,8 @@ struct workshop {
     std::string pattern = (fs::temp_directory_path() / "quanta-XXXXXX").string();
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     path = pattern;
-    write_model(*this / "model", {{"blk.0.ffn_up.weight", {256, 8}}, {"blk.0.attn_norm.weight", {32, 1}}});
+    write_model(*this / "model",
+                {{"blk.0.ffn_up.weight", {256, 256}}, {"blk.0.attn_norm.weight", {32, 1}}}); // enough for threads
     write_model(*this / "importance", {{"blk.0.ffn_up.weight.in_sum2", {256, 1}}, {"blk.0.ffn_up.weight.counts", {1, 1}}});
     quantize = {"quantize", *this / "model", *this / "out",        "--type",    "Q4_K_M",
                 "--quiet",  "--imatrix",     *this / "importance", "--threads", "3"};
@@ -232,7 +233,7 @@ TEST_CASE("a signal ends a conversion as it ends others, and nothing is left") {
 TEST_CASE("the next run removes what a killed one left, and nothing else") {
   need_failing_calls();
   workshop w;
-  const std::string kill = "write 2 " + std::to_string(-SIGKILL) + " 0";
+  const std::string kill = "write 1 " + std::to_string(-SIGKILL) + " 0";
   REQUIRE(run(w.quantize, kill).signal() == SIGKILL);
   REQUIRE(w.files().size() == 3);
   // One of a process that lives, and one of a process that is gone but whose file somebody holds.

@@ -157,10 +157,12 @@ private:
 inline result<importance_matrix> read_importance(std::shared_ptr<const gguf::source> from) {
   QUANTA_EXPECTS(from != nullptr);
   char magic[4] = {};
-  const bool is_gguf = from->size() < sizeof magic || !from->read(0, std::as_writable_bytes(std::span(magic))) ||
-                       std::memcmp(magic, "GGUF", 4) == 0;
-  if (!is_gguf)
-    return detail::dat_reader(*from).read();
+  if (from->size() >= sizeof magic) {
+    if (const auto done = from->read(0, std::as_writable_bytes(std::span(magic))); !done)
+      return done.error();
+    if (std::memcmp(magic, "GGUF", 4) != 0)
+      return detail::dat_reader(*from).read();
+  }
   const auto f = gguf::file::parse(std::move(from), gguf::reading::lax);
   if (!f)
     return f.error();

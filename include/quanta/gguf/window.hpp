@@ -24,7 +24,8 @@ public:
       begin_ = offset;
       if (const auto done = from_->read(offset, window_); !done) {
         window_.clear();
-        return from_->read(offset, out); // an error further on is not one of these bytes
+        // a file that was cut further on may still have these bytes
+        return done.error().code == errc::truncated ? from_->read(offset, out) : done;
       }
     }
     std::copy_n(window_.data() + (offset - begin_), out.size(), out.data());
